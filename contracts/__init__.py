@@ -1,0 +1,1 @@
+"""The facts that the services share: settings, schema, events, model bundle and event store."""

@@ -1,0 +1,189 @@
+"""The only user of pymongo: predictions, targets and reports in MongoDB behind a few domain verbs."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from bson.errors import BSONError
+from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne
+from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+
+from contracts.errors import StoreUnavailable
+from contracts.events import Prediction, Target
+
+DUPLICATE_KEY = 11000
+READ_BATCH = 1_000
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An event that a sink will never take, and why."""
+
+    prediction_id: str
+    reason: str
+
+
+class EventStore:
+    """Predictions, targets and reports; one instance is safe to share between threads."""
+
+    def __init__(self, client: "MongoClient[Document]", database: str) -> None:
+        self._client = client
+        self._db = client.get_database(database)
+
+    @classmethod
+    def connect(cls, uri: str, database: str, *, timeout: float = 5.0) -> Self:
+        """A store that connects when first used; every operation gives up after `timeout` seconds."""
+        milliseconds = int(timeout * 1_000)
+        client: MongoClient[Document] = MongoClient(
+            uri,
+            tz_aware=True,
+            appname="sextant",
+            w="majority",
+            retryWrites=False,  # the relay retries, and redelivery is harmless
+            serverSelectionTimeoutMS=milliseconds,
+            connectTimeoutMS=milliseconds,
+            socketTimeoutMS=milliseconds * 6,
+        )
+        return cls(client, database)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def ping(self) -> None:
+        """Raise StoreUnavailable unless MongoDB answers."""
+        with _translated():
+            self._client.admin.command("ping")
+
+    def ensure_indexes(self) -> None:
+        """Create the indexes that the reads need; does nothing where they exist."""
+        with _translated():
+            self._db.predictions.create_index([("model", ASCENDING), ("created_at", ASCENDING)])
+            self._db.reports.create_index([("model", ASCENDING), ("created_at", DESCENDING)])
+
+    # --- writing -------------------------------------------------------------------------------------------
+
+    def add_predictions(self, predictions: Sequence[Prediction]) -> list[Refusal]:
+        """Store each prediction once, whatever is sent twice; returns those that MongoDB refuses."""
+        documents = [_stored(prediction.to_dict()) for prediction in predictions]
+        return _each_alone_if_needed(documents, lambda part: _insert(self._db.predictions, part))
+
+    def add_targets(self, targets: Sequence[Target]) -> list[Refusal]:
+        """Store each target; the last one received for a prediction replaces the earlier ones."""
+        latest = {target.prediction_id: target for target in targets}
+        documents = [_stored(target.to_dict()) for target in latest.values()]
+        return _each_alone_if_needed(documents, self._replace_targets)
+
+    def _replace_targets(self, documents: Sequence[Document]) -> list[Refusal]:
+        writes = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
+        return _refused(documents, lambda: self._db.targets.bulk_write(writes, ordered=False))
+
+    def add_report(self, report: Mapping[str, Any]) -> None:
+        """Store the description of one rendered report (see design: collection `reports`)."""
+        with _translated():
+            self._db.reports.replace_one({"_id": report["_id"]}, dict(report), upsert=True)
+
+    # --- reading -------------------------------------------------------------------------------------------
+
+    def between(self, model: str, start: datetime, end: datetime) -> Iterator[Prediction]:
+        """Predictions of a model with start <= created_at < end, oldest first, streamed.
+
+        The query is widened to whole seconds and cut here: nx-27017 compares dates by the second.
+        """
+        wide_start = start.astimezone(UTC).replace(microsecond=0)
+        wide_end = end.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        query = {"model": model, "created_at": {"$gte": wide_start, "$lt": wide_end}}
+        with _translated():
+            cursor = self._db.predictions.find(query, batch_size=READ_BATCH).sort("created_at", ASCENDING)
+            for document in cursor:
+                if start <= document["created_at"] < end:
+                    yield _prediction(document)
+
+    def latest(self, model: str, count: int) -> list[Prediction]:
+        """The model's newest `count` predictions, oldest of them first."""
+        with _translated():
+            cursor = self._db.predictions.find({"model": model}).sort("created_at", DESCENDING).limit(count)
+            return [_prediction(document) for document in cursor][::-1]
+
+    def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
+        """The targets that have arrived for these predictions, by prediction id."""
+        ids = list(prediction_ids)
+        found: dict[str, Target] = {}
+        with _translated():
+            for start in range(0, len(ids), READ_BATCH):
+                for document in self._db.targets.find({"_id": {"$in": ids[start : start + READ_BATCH]}}):
+                    found[document["_id"]] = Target.from_dict(_wire(document))
+        return found
+
+    def count_predictions(self, model: str | None = None) -> int:
+        """How many predictions are stored, of one model or of all."""
+        with _translated():
+            return self._db.predictions.count_documents({} if model is None else {"model": model})
+
+    def prediction_ids(self) -> Iterator[str]:
+        """The id of every stored prediction."""
+        with _translated():
+            for document in self._db.predictions.find({}, {"_id": 1}, batch_size=READ_BATCH):
+                yield document["_id"]
+
+    def reports(self, model: str | None = None) -> list[Document]:
+        """Descriptions of the rendered reports, newest first."""
+        with _translated():
+            return list(self._db.reports.find({} if model is None else {"model": model}).sort("created_at", -1))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except PyMongoError as error:
+        raise StoreUnavailable(f"MongoDB: {str(error)[:300]}") from error
+
+
+def _stored(data: Document) -> Document:
+    return {"_id": data.pop("prediction_id"), **data}
+
+
+def _wire(document: Document) -> Document:
+    return {"prediction_id": document["_id"], **document}
+
+
+def _prediction(document: Document) -> Prediction:
+    return Prediction.from_dict(_wire(document))
+
+
+def _insert(collection: Any, documents: Sequence[Document]) -> list[Refusal]:
+    return _refused(documents, lambda: collection.insert_many(documents, ordered=False))
+
+
+def _refused(documents: Sequence[Document], write: Any) -> list[Refusal]:
+    """Run a bulk write; a duplicate key means that the document is stored already."""
+    try:
+        write()
+    except BulkWriteError as error:
+        if error.details.get("writeConcernErrors"):
+            raise StoreUnavailable("MongoDB did not confirm the write") from error
+        return [
+            Refusal(documents[failed["index"]]["_id"], failed.get("errmsg", "refused")[:300])
+            for failed in error.details["writeErrors"]
+            if failed["code"] != DUPLICATE_KEY
+        ]
+    return []
+
+
+def _each_alone_if_needed(documents: Sequence[Document], write: Any) -> list[Refusal]:
+    """Write all at once; when a document cannot even be encoded, write one by one to find which."""
+    if not documents:
+        return []
+    try:
+        refusals: list[Refusal] = write(documents)
+    except (BSONError, DocumentTooLarge, OverflowError, TypeError, ValueError) as error:
+        if len(documents) == 1:
+            return [Refusal(documents[0]["_id"], f"{type(error).__name__}: {error}"[:300])]
+        return [refusal for document in documents for refusal in _each_alone_if_needed([document], write)]
+    except PyMongoError as error:
+        raise StoreUnavailable(f"MongoDB: {str(error)[:300]}") from error
+    return refusals

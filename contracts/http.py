@@ -1,0 +1,71 @@
+"""How every HTTP service of Sextant reads JSON and answers errors: RFC 9457 problem details."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import structlog
+from flask import Flask, Request, Response
+from werkzeug.exceptions import HTTPException
+
+log = structlog.get_logger(__name__)
+
+
+class Problem(HTTPException):
+    """An error answer: a status, one sentence, and where useful each wrong field with its reason."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[dict[str, Any]] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = status
+        self.errors = list(errors)
+        self.headers = headers or {}
+
+
+def json_response(data: Any, status: int = 200) -> Response:
+    """A JSON answer; NumPy numbers and datetimes (as ISO 8601) are understood."""
+    body = orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z)
+    return Response(body, status, mimetype="application/json")
+
+
+def read_json(request: Request) -> Any:
+    """The request's JSON body; raises Problem 415, 413 or 400 (NaN and Infinity are not JSON)."""
+    if request.mimetype != "application/json":
+        raise Problem(415, f"send application/json, not {request.mimetype or 'a body without a content type'}")
+    try:
+        return orjson.loads(request.get_data(cache=False))
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, f"the body is not valid JSON: {error}") from None
+
+
+def answer_errors_as_problems(app: Flask) -> None:
+    """Answer every error of the app as application/problem+json, never as a page or a stack trace."""
+    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(Exception, _internal_problem)
+
+
+def _http_problem(error: HTTPException) -> Response:
+    status = error.code or 500
+    response = _problem_response(status, error.name, error.description or "", getattr(error, "errors", []))
+    response.headers.extend(getattr(error, "headers", {}))
+    if valid := getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(valid))
+    return response
+
+
+def _internal_problem(error: Exception) -> Response:
+    log.error("request failed", exc_info=error)
+    return _problem_response(500, "Internal Server Error", "this is our fault, and it is in the log", [])
+
+
+def _problem_response(status: int, title: str, detail: str, errors: Sequence[dict[str, Any]]) -> Response:
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if errors:
+        body["errors"] = errors
+    return Response(orjson.dumps(body), status, mimetype="application/problem+json")

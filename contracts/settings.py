@@ -1,0 +1,89 @@
+"""The only reader of environment variables: one frozen Settings, validated when a process starts."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from contracts.errors import SettingsError
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+MongoUri = Annotated[str, Field(pattern=r"^mongodb(\+srv)?://\S+$")]
+
+
+class Settings(BaseSettings):
+    """What an operator may set; each field is the environment variable of the same name in upper case."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+
+    mongodb_uri: MongoUri = Field("mongodb://127.0.0.1:27017", description="Where events and reports are stored")
+    mongodb_database: str = Field("sextant", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="Database name")
+    monitoring_url: HttpUrl = Field("http://127.0.0.1:8085", description="Where the relay sends live events")
+    prediction_url: HttpUrl = Field("http://127.0.0.1:9696", description="Where send_data.py sends traffic")
+    prefect_api_url: HttpUrl = Field("http://127.0.0.1:4200/api", description="The Prefect server's API")
+
+    data_dir: Path = Field(Path("data"), description="Models, outbox, reports and logs live below it")
+    outbox_path: Path | None = Field(None, description="The outbox file (default: DATA_DIR/outbox/outbox.db)")
+    outbox_max_bytes: int = Field(1 << 30, ge=1 << 16, description="Beyond it /predict answers 503 (bytes)")
+    monitoring_max_backlog: int = Field(
+        50_000, ge=100, description="Events that monitoring may lag behind before the relay skips ahead"
+    )
+
+    default_model: str = Field("taxi", pattern=r"^[a-z][a-z0-9_-]*$", description="The model behind POST /predict")
+    window_size: int = Field(1_000, ge=10, description="Rows in monitoring's sliding window of a model")
+    window_min_rows: int = Field(200, ge=1, description="Rows before a window is evaluated")
+    evaluate_every: float = Field(10.0, gt=0, description="Seconds between evaluations")
+    false_alarm_rate: float = Field(
+        0.01, gt=0, lt=0.5, description="Accepted share of evaluations that alarm when nothing drifted"
+    )
+    report_every_hours: float = Field(1.0, gt=0, description="Hours between scheduled drift reports")
+
+    api_keys: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Comma-separated keys; empty: the prediction service asks for none"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
+
+    bind_host: str = Field("127.0.0.1", description="Address that the services listen on")
+    prediction_workers: int = Field(2, ge=1, le=64, description="Worker processes of the prediction service")
+    prediction_port: Port = Field(9696, description="Prediction service")
+    relay_port: Port = Field(9697, description="Relay metrics")
+    monitoring_port: Port = Field(8085, description="Monitoring service")
+    mongodb_port: Port = Field(27017, description="Embedded MongoDB stand-in (local only)")
+    prometheus_port: Port = Field(9091, description="Prometheus (local only)")
+    alertmanager_port: Port = Field(9093, description="Alertmanager (local only)")
+    grafana_port: Port = Field(3000, description="Grafana (local only)")
+    prefect_port: Port = Field(4200, description="Prefect server (local only)")
+    reports_port: Port = Field(8080, description="Reports over HTTP")
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return (
+            frozenset(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+        )
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder of the model bundles."""
+        return self.data_dir / "models"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder of the HTML reports."""
+        return self.data_dir / "reports"
+
+    @property
+    def outbox_file(self) -> Path:
+        """The outbox's SQLite file."""
+        return self.outbox_path or self.data_dir / "outbox" / "outbox.db"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment; raises SettingsError with one line that names every wrong variable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+        raise SettingsError("wrong settings: " + "; ".join(wrong)) from None
