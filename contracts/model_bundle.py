@@ -6,13 +6,15 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.errors import BundleError
 from contracts.schema import FeatureSchema, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANIFEST = "manifest.json"
 ONNX_MODEL = "model.onnx"
@@ -54,8 +56,10 @@ class ModelBundle:
         """The path of one of the bundle's files."""
         return self.path / name
 
-    def reference(self) -> pd.DataFrame:
+    def reference(self) -> "pd.DataFrame":
         """Held-out rows: the features (categories as strings), `prediction` and `target`."""
+        import pandas as pd  # heavy, and the prediction service never asks for the reference
+
         return pd.read_parquet(self.file(REFERENCE))
 
     @property

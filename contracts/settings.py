@@ -1,5 +1,6 @@
 """The only reader of environment variables: one frozen Settings, validated when a process starts."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -87,3 +88,19 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors())
         raise SettingsError("wrong settings: " + "; ".join(wrong)) from None
+
+
+def multiprocess_dir() -> str | None:
+    """Where gunicorn's workers share their metrics, if they do; prometheus_client reads the same variable."""
+    return os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """This process's environment with changes, for a program that it starts or becomes."""
+    return {**os.environ, **changes}
+
+
+def set_environment_defaults(**variables: str) -> None:
+    """Set variables that a library reads when it is imported, where the operator has not set them."""
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,1 @@
+"""The prediction service: validates, predicts, writes to the outbox, answers; a relay ships the outbox."""

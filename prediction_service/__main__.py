@@ -1,0 +1,53 @@
+"""Starts the prediction service: checks everything once, then becomes gunicorn."""
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import structlog
+
+from contracts.errors import Fatal
+from contracts.logs import configure_logging
+from contracts.settings import Settings, child_environment, load_settings
+from prediction_service.live_models import LiveModels
+from prediction_service.outbox import Outbox
+from prediction_service.outbox_recovery import set_aside_if_corrupt
+
+log = structlog.get_logger(__name__)
+
+
+def prepare(settings: Settings) -> Path:
+    """Verify models and outbox and empty the metrics folder, which is returned; raises Fatal."""
+    LiveModels(settings.models_dir)[settings.default_model]
+    aside = set_aside_if_corrupt(settings.outbox_file, time.time())
+    if aside:
+        log.critical(
+            "the outbox was corrupt and has been set aside; bring back what can be read",
+            set_aside=str(aside),
+            run=f"python -m prediction_service.outbox_recovery {aside}",
+        )
+    Outbox(settings.outbox_file, settings.outbox_max_bytes).close()
+    metrics_dir = settings.data_dir / "metrics" / f"prediction-{settings.prediction_port}"
+    shutil.rmtree(metrics_dir, ignore_errors=True)
+    metrics_dir.mkdir(parents=True)
+    return metrics_dir
+
+
+def main() -> None:
+    """Become gunicorn, or stop with one line."""
+    try:
+        settings = load_settings()
+        configure_logging("prediction", settings.log_level)
+        metrics_dir = prepare(settings)
+    except Fatal as error:
+        sys.exit(f"prediction service: {error}")
+    config = Path(__file__).with_name("gunicorn.conf.py")
+    command = [sys.executable, "-m", "gunicorn", "-c", str(config)]
+    # prometheus_client looks for the variable when it is first imported, so it is set before Python starts.
+    os.execve(sys.executable, command, child_environment(PROMETHEUS_MULTIPROC_DIR=str(metrics_dir.resolve())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The prediction service's HTTP entrypoint: routes translate, the service beside them decides."""
+
+import hmac
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from flask import Flask, Response, redirect, request
+from flask_swagger_ui import get_swaggerui_blueprint
+from prometheus_client import CONTENT_TYPE_LATEST
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from contracts.http import Problem, answer_errors_as_problems, json_response, read_json
+from contracts.settings import Settings
+from prediction_service.errors import OutboxFull, OutboxUnavailable, UnknownModel, UnpredictableRecord
+from prediction_service.metrics import Metrics
+from prediction_service.openapi import specification
+from prediction_service.records import Record, parse_feedback
+from prediction_service.service import PredictionService, wire_answer
+
+MAX_BODY_BYTES = 4 << 20
+RETRY_AFTER_SECONDS = "5"
+log = structlog.get_logger(__name__)
+
+
+def create_app(
+    settings: Settings,
+    service: PredictionService,
+    metrics: Metrics,
+    outbox_problem: Callable[[], str | None] = lambda: None,
+) -> Flask:
+    """The WSGI app; `outbox_problem` says why the outbox cannot take events now, or None."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    answer_errors_as_problems(app)
+    app.register_error_handler(UnknownModel, lambda error: _as_problem(app, 404, error))
+    app.register_error_handler(UnpredictableRecord, lambda error: _as_problem(app, 422, error))
+    app.register_error_handler(OutboxFull, lambda error: _as_problem(app, 503, error))
+    app.register_error_handler(OutboxUnavailable, lambda error: _as_problem(app, 503, error))
+    if settings.api_keys:
+        app.before_request(lambda: _require_key(settings.api_keys))
+    _add_work_routes(app, service, metrics)
+    _add_information_routes(app, service, metrics, outbox_problem)
+    return app
+
+
+def _add_work_routes(app: Flask, service: PredictionService, metrics: Metrics) -> None:
+    @app.post("/predict")
+    @app.post("/models/<name>/predict")
+    def predict(name: str | None = None) -> Response:
+        began = time.perf_counter()
+        model, count, outcome = None, 1, "error"
+        try:
+            model = service.model(name)
+            body = read_json(request)
+            records: list[Record] = model.parse(body)
+            count = len(records)
+            predictions = service.predict(model, records)
+            outcome = "ok"
+        except Exception as error:
+            outcome = _outcome(error)
+            raise
+        finally:
+            name, version = (model.manifest.name, model.manifest.version) if model else ("", "")
+            metrics.observe(name, version, outcome, records=count, seconds=time.perf_counter() - began)
+        answers = [wire_answer(prediction) for prediction in predictions]
+        log.info("predicted", model=model.manifest.name, count=count, prediction_id=answers[0]["prediction_id"])
+        return json_response({"predictions": answers} if isinstance(body, list) else answers[0])
+
+    @app.post("/feedback")
+    def feedback() -> Response:
+        try:
+            targets = service.take_feedback(parse_feedback(read_json(request)))
+        except Exception as error:
+            metrics.feedback.labels("", _outcome(error)).inc()
+            raise
+        for target in targets:
+            metrics.feedback.labels(target.model, "ok").inc()
+        log.info("took feedback", count=len(targets), prediction_id=targets[0].prediction_id)
+        return json_response({"accepted": len(targets)}, 202)
+
+
+def _add_information_routes(
+    app: Flask, service: PredictionService, metrics: Metrics, outbox_problem: Callable[[], str | None]
+) -> None:
+    docs = get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Sextant prediction service"})
+    app.register_blueprint(docs, url_prefix="/docs")
+
+    @app.get("/")
+    def index() -> BaseResponse:
+        return redirect("/docs/")
+
+    @app.get("/models")
+    def models() -> Response:
+        fields = {
+            "name",
+            "version",
+            "task",
+            "target",
+            "classes",
+            "metrics",
+            "data_source",
+            "data_period",
+            "feature_schema",
+        }
+        live = [model.manifest.model_dump(mode="json", include=fields) for model in service.models.all()]
+        return json_response({"models": live})
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return json_response({"status": "alive"})
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        problem = outbox_problem()
+        failing = {"outbox": problem} if problem else {}
+        return json_response(
+            {"status": "not ready" if failing else "ready", "failing": failing}, 503 if failing else 200
+        )
+
+    @app.get("/metrics")
+    def exposition() -> Response:
+        manifests = [model.manifest for model in service.models.all()]
+        return Response(metrics.exposition(manifests), content_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return json_response(specification(service.models.all()))
+
+
+def _as_problem(app: Flask, status: int, error: Exception) -> Any:
+    headers = {"Retry-After": RETRY_AFTER_SECONDS} if status == 503 else {}
+    return app.handle_http_exception(Problem(status, str(error), headers=headers))
+
+
+def _require_key(keys: frozenset[str]) -> None:
+    if request.method != "POST":
+        return
+    given = request.headers.get("X-API-Key") or request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if not any(hmac.compare_digest(given.encode(), key.encode()) for key in keys):
+        raise Problem(401, "send a valid key in X-API-Key", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _outcome(error: Exception) -> str:
+    if isinstance(error, OutboxFull | OutboxUnavailable):
+        return "unavailable"
+    return "invalid" if isinstance(error, HTTPException | UnknownModel | UnpredictableRecord) else "error"

@@ -1,0 +1,27 @@
+"""Errors of the prediction service, placed in the shared tree."""
+
+from contracts.errors import Fatal, Rejected, Retryable
+
+
+class OutboxFull(Retryable):
+    """The outbox has reached its limit, or the disk has: nothing more can be promised."""
+
+
+class OutboxUnavailable(Retryable):
+    """The outbox cannot be written at the moment."""
+
+
+class OutboxCorrupt(Fatal):
+    """The outbox file is not readable as one."""
+
+
+class UnknownModel(Rejected):
+    """No such model is live."""
+
+
+class UnpredictableRecord(Rejected):
+    """The model gives no finite answer for a record."""
+
+
+class SinkUnavailable(Retryable):
+    """A sink did not take a batch; the same batch is sent again later."""

@@ -1,0 +1,21 @@
+"""How gunicorn runs the prediction service; `python -m prediction_service` starts it with what it needs."""
+
+from prometheus_client import multiprocess
+
+from contracts.settings import load_settings
+
+_settings = load_settings()
+
+wsgi_app = "prediction_service.wsgi:application()"
+bind = f"{_settings.bind_host}:{_settings.prediction_port}"
+workers = _settings.prediction_workers
+worker_class = "sync"
+timeout = 30
+graceful_timeout = 20
+proc_name = "sextant-prediction"
+accesslog = None
+control_socket_disable = True
+
+
+def child_exit(server, worker):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook
+    multiprocess.mark_process_dead(worker.pid)

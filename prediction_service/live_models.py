@@ -1,0 +1,66 @@
+"""The models that are live now; a new version that is published is picked up without a restart."""
+
+import threading
+from pathlib import Path
+
+import structlog
+
+from contracts.errors import BundleError
+from contracts.model_bundle import current_version, load_bundle, model_names
+from prediction_service.errors import UnknownModel
+from prediction_service.predictor import load_predictor
+from prediction_service.records import ModelInterface
+
+log = structlog.get_logger(__name__)
+LOOK_EVERY = 1.0
+
+
+class LiveModels:
+    """The predictors of all current versions in a models folder."""
+
+    def __init__(self, models_dir: Path) -> None:
+        """Load every current bundle; raises BundleError when there is none or one is corrupt."""
+        self._models_dir = models_dir
+        names = model_names(models_dir)
+        if not names:
+            raise BundleError(f"there is no model in {models_dir}; run: python prepare.py")
+        self._models = {name: self._load(name) for name in names}
+        self._stopped = threading.Event()
+
+    def _load(self, name: str) -> ModelInterface:
+        return ModelInterface(load_predictor(load_bundle(self._models_dir, name)))
+
+    def __getitem__(self, name: str) -> ModelInterface:
+        try:
+            return self._models[name]
+        except KeyError:
+            known = ", ".join(sorted(self._models))
+            raise UnknownModel(f"there is no model {name!r}; live are: {known}") from None
+
+    def all(self) -> list[ModelInterface]:
+        """Every live model, by name."""
+        return [self._models[name] for name in sorted(self._models)]
+
+    def refresh(self) -> None:
+        """Swap in what was published since the last look; a bundle that does not load changes nothing."""
+        for name in model_names(self._models_dir):
+            loaded = self._models.get(name)
+            try:
+                if loaded and loaded.manifest.version == current_version(self._models_dir, name):
+                    continue
+                self._models = {**self._models, name: self._load(name)}
+                log.info("model is live", model=name, version=self._models[name].manifest.version)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the old version goes on serving
+                log.error("new model version does not load; the old one stays", model=name, reason=str(error))
+
+    def watch(self) -> None:
+        """Keep refreshing in a thread of its own until close()."""
+        threading.Thread(target=self._watch, name="live-models", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(LOOK_EVERY):
+            self.refresh()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._stopped.set()

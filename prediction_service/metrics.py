@@ -1,0 +1,74 @@
+"""Every metric of the prediction service, each with its type, unit, labels and meaning."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from contracts.model_bundle import Manifest
+from contracts.settings import multiprocess_dir
+
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """Counts what is asked and answered; `outcome` is ok, invalid, unavailable or error."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._known: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
+        self.predictions = Counter(
+            "sextant_predictions_total",
+            "Predictions asked for, by outcome; one for each record, or for a request that was not understood.",
+            ["model", "version", "outcome"],
+            registry=self.registry,
+        )
+        self.duration = Histogram(
+            "sextant_prediction_duration_seconds",
+            "Time from the start of a prediction request to its answer, the write to disk included.",
+            ["model", "version", "outcome"],
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.feedback = Counter(
+            "sextant_feedback_total",
+            "Targets sent to /feedback, by outcome.",
+            ["model", "outcome"],
+            registry=self.registry,
+        )
+
+    def observe(self, model: str, version: str, outcome: str, *, records: int, seconds: float) -> None:
+        """Count one request for predictions; model and version are empty where none was found."""
+        predictions, duration = self._children(model, version, outcome)
+        predictions.inc(records)
+        duration.observe(seconds)
+
+    def _children(self, *labels: str) -> tuple[Counter, Histogram]:
+        # labels() validates and locks at every call; this is on the request path.
+        if labels not in self._known:
+            self._known[labels] = (self.predictions.labels(*labels), self.duration.labels(*labels))
+        return self._known[labels]
+
+    def exposition(self, manifests: list[Manifest]) -> bytes:
+        """All metrics of all workers in Prometheus' text format."""
+        registry = self.registry
+        if directory := multiprocess_dir():
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+        models = CollectorRegistry()
+        models.register(_ModelInfo(manifests))
+        return generate_latest(registry) + generate_latest(models)
+
+
+class _ModelInfo(Collector):
+    def __init__(self, manifests: list[Manifest]) -> None:
+        self._manifests = manifests
+
+    def collect(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily(
+            "sextant_model_info", "Live model versions; always 1.", labels=["model", "version", "task"]
+        )
+        for manifest in self._manifests:
+            info.add_metric([manifest.name, manifest.version, manifest.task], 1)
+        yield info

@@ -1,0 +1,103 @@
+"""The relay process: ships the outbox to MongoDB and to the monitoring service, each at its own pace."""
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import structlog
+from prometheus_client import start_http_server
+
+from contracts.errors import Fatal
+from contracts.event_store import EventStore
+from contracts.logs import configure_logging
+from contracts.settings import Settings, load_settings
+from prediction_service.delivery import Delivery
+from prediction_service.outbox import Outbox
+from prediction_service.relay_metrics import relay_registry
+from prediction_service.sinks import MongoSink, MonitoringSink
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Relay until `stop` is set; raises Fatal when the outbox is corrupt or another relay has it."""
+
+    def open_outbox() -> Outbox:
+        return Outbox(settings.outbox_file, settings.outbox_max_bytes, durable=False)
+
+    open_outbox().close()
+    lock = _lock_alone(settings.outbox_file)
+    store = EventStore.connect(settings.mongodb_uri, settings.mongodb_database)
+    registry, failures = relay_registry(open_outbox)
+
+    def count_failure(sink: str) -> None:
+        failures.labels(sink).inc()
+
+    deliveries = [
+        Delivery(open_outbox, MongoSink(store), on_failure=count_failure),
+        Delivery(
+            open_outbox,
+            MonitoringSink(settings.monitoring_url),
+            max_backlog=settings.monitoring_max_backlog,
+            on_failure=count_failure,
+        ),
+    ]
+    server, _ = _serve_metrics(settings, registry)
+    threads = [threading.Thread(target=delivery.run, args=(stop,)) for delivery in deliveries]
+    for thread in threads:
+        thread.start()
+    log.info("relay started", outbox=str(settings.outbox_file))
+    _wait(threads, stop)
+    server.shutdown()
+    store.close()
+    os.close(lock)
+    log.info("relay stopped")
+
+
+def _wait(threads: list[threading.Thread], stop: threading.Event) -> None:
+    """Until all threads have ended; one that died takes the others down, and the process is started anew."""
+    while all(thread.is_alive() for thread in threads):
+        if stop.wait(0.5):
+            break
+    died = not stop.is_set()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    if died:
+        raise Fatal("a delivery ended unexpectedly; its error is in the log")
+
+
+def _serve_metrics(settings: Settings, registry):  # type: ignore[no-untyped-def]
+    try:
+        return start_http_server(settings.relay_port, settings.bind_host, registry)
+    except OSError as error:
+        raise Fatal(f"port {settings.relay_port} (RELAY_PORT): {error.strerror}") from None
+
+
+def _lock_alone(outbox: Path) -> int:
+    descriptor = os.open(outbox.with_name(outbox.name + ".relay"), os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Fatal(f"another relay is at work on {outbox}") from None
+    return descriptor
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT, or stop with one line."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = load_settings()
+        configure_logging("relay", settings.log_level)
+        run(settings, stop)
+    except Fatal as error:
+        sys.exit(f"relay: {error}")
+
+
+if __name__ == "__main__":
+    main()

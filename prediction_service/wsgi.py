@@ -1,0 +1,34 @@
+"""The composition point of a prediction worker: real collaborators, made after the fork."""
+
+import atexit
+
+from flask import Flask
+
+from contracts.errors import Retryable
+from contracts.logs import configure_logging
+from contracts.settings import load_settings
+from prediction_service.app import create_app
+from prediction_service.live_models import LiveModels
+from prediction_service.metrics import Metrics
+from prediction_service.outbox import Outbox
+from prediction_service.service import PredictionService
+
+
+def application() -> Flask:
+    """The app of one worker process."""
+    settings = load_settings()
+    configure_logging("prediction", settings.log_level)
+    models = LiveModels(settings.models_dir)
+    models.watch()
+    outbox = Outbox(settings.outbox_file, settings.outbox_max_bytes)
+    atexit.register(outbox.close)
+    service = PredictionService(models, outbox, settings.default_model)
+
+    def outbox_problem() -> str | None:
+        try:
+            outbox.check_writable()
+        except Retryable as error:
+            return str(error)
+        return None
+
+    return create_app(settings, service, Metrics(), outbox_problem)
