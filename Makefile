@@ -1,0 +1,62 @@
+# Sextant: `make demo` shows everything, `make test` proves it; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+SOURCE ?= auto
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo up down test unit integration e2e lint format lock bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv from requirements.lock
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sextant needs Python 3.11 or later")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@touch $@
+
+demo: $(READY) ## prepare, start, replay traffic, find the drift (SOURCE=auto|tlc|synthetic|DIR, DEMO_ONCE=1)
+	@$(BIN)/python -m local demo --source "$(SOURCE)" $(if $(DEMO_ONCE),--once)
+
+up: $(READY) ## start the constellation and leave it running
+	@$(BIN)/python -m local up --source "$(SOURCE)"
+
+down: $(READY) ## stop it
+	@$(BIN)/python -m local down
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest
+
+unit integration e2e: $(READY) ## the tests of one folder
+	@$(BIN)/python -m pytest tests/$@
+
+lint: $(READY) ## ruff, mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## let ruff format the code
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+# No --upgrade: pinned versions stay until someone removes their lines from requirements.lock.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
+lock: $(READY) ## compile requirements.lock and the set of each service
+	@$(LOCK) --all-extras -o requirements.lock
+	@$(LOCK) --extra prediction -c requirements.lock -o prediction_service/requirements.lock
+	@$(LOCK) --extra monitoring -c requirements.lock -o monitoring_service/requirements.lock
+	@$(LOCK) --extra batch -c requirements.lock -o batch_flows/requirements.lock
+	@$(LOCK) --extra training -c requirements.lock -o models/requirements.lock
+
+bench: $(READY) ## the serving benchmark (needs wrk and a trained model)
+	@$(BIN)/python -m benchmarks.serving
+
+clean: ## remove what the tools leave behind (not data/)
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,66 @@
+"""The supervisor process: runs the Procfile's programs, and stops them all together."""
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+
+from contracts.settings import Settings, child_environment, load_settings
+from local.constellation import commands
+from local.control import pid_file
+from local.keeper import Keeper
+
+
+def say(line: str) -> None:
+    """One line of the supervisor's log."""
+    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}", flush=True)
+
+
+def supervise(settings: Settings, stop: threading.Event) -> bool:
+    """Run all parts until `stop` is set (True) or one gave up (False); none is left running."""
+    logs = settings.data_dir / "logs"
+    keepers = [
+        Keeper(name, command, logs / f"{name}.log", child_environment(), say=say)
+        for name, command in commands(settings).items()
+    ]
+    failed = threading.Event()
+
+    def keep(keeper: Keeper) -> None:
+        if not keeper.run():
+            failed.set()
+            stop.set()
+
+    threads = [threading.Thread(target=keep, args=(keeper,)) for keeper in keepers]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    stoppers = [threading.Thread(target=keeper.stop) for keeper in keepers]
+    for thread in stoppers:
+        thread.start()
+    for thread in stoppers + threads:
+        thread.join()
+    say("stopped")
+    return not failed.is_set()
+
+
+def main() -> None:
+    """Hold the data folder's lock and supervise until SIGTERM or SIGINT."""
+    settings = load_settings()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with pid_file(settings).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("the constellation is already running")
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        sys.exit(0 if supervise(settings, stop) else 1)
+
+
+if __name__ == "__main__":
+    main()
