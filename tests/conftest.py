@@ -1,0 +1,28 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bundles import FLOWER_SCHEMA, SPECIES, TRIP_SCHEMA, make_flowers, make_trips, publish_bundle
+from tests.onnx_models import flower_species, trip_duration
+from tests.processes import Services
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    """Services that can really predict; whatever a test starts is stopped after it."""
+    services = Services(tmp_path)
+    publish_real_bundles(services.models_dir)
+    yield services
+    services.stop_all()
+
+
+def publish_real_bundles(models_dir: Path) -> None:
+    """A regression and a classification bundle whose ONNX models answer."""
+    trips = {"name": "taxi", "version": "v1", "task": "regression", "onnx": trip_duration()}
+    publish_bundle(models_dir, make_trips(2_000, seed=1), TRIP_SCHEMA, **trips)
+    species = tuple(sorted(SPECIES))
+    flowers = {"name": "iris", "version": "v1", "task": "classification", "onnx": flower_species(species)}
+    publish_bundle(models_dir, make_flowers(1_500, seed=1), FLOWER_SCHEMA, **flowers)

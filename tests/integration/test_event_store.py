@@ -1,0 +1,106 @@
+"""The event store against a server that speaks MongoDB's wire protocol (nx-27017)."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contracts.errors import StoreUnavailable
+from contracts.event_store import EventStore
+from contracts.events import Prediction, Target
+from tests.processes import Services, free_port
+
+NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    services = Services(tmp_path_factory.mktemp("mongo"))
+    services.mongo().start()
+    yield services
+    services.stop_all()
+
+
+@pytest.fixture
+def store(server, request):
+    store = EventStore.connect(server.mongodb_uri, f"t{abs(hash(request.node.name)) % 10**9}")
+    store.ensure_indexes()
+    yield store
+    store.close()
+
+
+def prediction(number: int, **changes) -> Prediction:
+    values = {
+        "prediction_id": f"p{number}",
+        "model": "taxi",
+        "model_version": "v1",
+        "created_at": NOON + timedelta(milliseconds=100 * number),
+        "features": {"trip_distance": 1.5, "PULocationID": "74"},
+        "context": {"payment_type": 1},
+        "prediction": 10.0 + number,
+        "latency_ms": 0.5,
+    }
+    return Prediction(**{**values, **changes})
+
+
+def test_a_prediction_comes_back_as_it_was_stored(store):
+    store.add_predictions([prediction(1, probabilities={"a": 0.25, "b": 0.75})])
+    assert store.latest("taxi", 5) == [prediction(1, probabilities={"a": 0.25, "b": 0.75})]
+
+
+def test_what_is_sent_twice_is_stored_once(store):
+    for batch in ([1, 2], [2, 3], [1, 2, 3]):
+        assert store.add_predictions([prediction(number) for number in batch]) == []
+    assert sorted(store.prediction_ids()) == ["p1", "p2", "p3"]
+
+
+def test_a_window_is_cut_to_the_millisecond_even_where_the_server_compares_seconds(store):
+    store.add_predictions([prediction(number) for number in range(40)])
+    start, end = NOON + timedelta(milliseconds=1_250), NOON + timedelta(milliseconds=2_700)
+    found = [p.prediction_id for p in store.between("taxi", start, end)]
+    assert found == [f"p{number}" for number in range(13, 27)]
+    assert list(store.between("taxi", end, end)) == []
+    assert list(store.between("iris", start, end)) == []
+
+
+def test_the_latest_are_the_newest_of_the_model_oldest_first(store):
+    store.add_predictions([prediction(number, model="taxi" if number % 2 else "iris") for number in range(10)])
+    assert [p.prediction_id for p in store.latest("taxi", 3)] == ["p5", "p7", "p9"]
+
+
+def test_the_last_target_received_for_a_prediction_counts(store):
+    for minutes in (5.0, 7.0):
+        assert store.add_targets([Target("p1", "taxi", minutes, NOON), Target("p2", "taxi", 1.0, NOON)]) == []
+    store.add_targets([Target("p1", "taxi", 8.0, NOON), Target("p1", "taxi", 9.0, NOON)])
+    assert {i: t.target for i, t in store.targets_for(["p1", "p2", "unknown"]).items()} == {"p1": 9.0, "p2": 1.0}
+
+
+def test_a_document_that_cannot_be_stored_is_refused_alone(store):
+    odd = prediction(2, context={"huge": 2**70})
+    refusals = store.add_predictions([prediction(1), odd, prediction(3)])
+    assert [refusal.prediction_id for refusal in refusals] == ["p2"]
+    assert refusals[0].reason
+    assert sorted(store.prediction_ids()) == ["p1", "p3"]
+
+
+def test_reports_are_listed_newest_first(store):
+    for number in range(3):
+        store.add_report({"_id": f"r{number}", "model": "taxi", "created_at": NOON + timedelta(hours=number)})
+    assert [report["_id"] for report in store.reports("taxi")] == ["r2", "r1", "r0"]
+    assert store.reports("iris") == []
+
+
+def test_without_a_server_every_call_says_that_mongodb_is_away():
+    store = EventStore.connect(f"mongodb://127.0.0.1:{free_port()}", "sextant", timeout=0.2)
+    calls = [
+        store.ping,
+        store.ensure_indexes,
+        lambda: store.add_predictions([prediction(1)]),
+        lambda: store.add_targets([Target("a", "taxi", 1.0, NOON)]),
+        lambda: store.latest("taxi", 1),
+        lambda: list(store.between("taxi", NOON, NOON)),
+        lambda: store.targets_for(["a"]),
+    ]
+    for call in calls:
+        with pytest.raises(StoreUnavailable, match="MongoDB"):
+            call()
+    store.close()

@@ -1,0 +1,66 @@
+"""The local supervisor's keeper: restarts what ends unasked, gives up on what cannot run, leaves nothing."""
+
+import os
+import threading
+from pathlib import Path
+
+from local.keeper import CRASHES, Keeper
+from tests.processes import wait_until
+
+
+def make_keeper(folder: Path, command: str, said: list[str]) -> Keeper:
+    return Keeper("part", command, folder / "part.log", dict(os.environ), say=said.append)
+
+
+def in_thread(keeper: Keeper) -> tuple[threading.Thread, list[bool]]:
+    results: list[bool] = []
+    thread = threading.Thread(target=lambda: results.append(keeper.run()))
+    thread.start()
+    return thread, results
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_a_program_that_is_killed_is_started_again(tmp_path):
+    said: list[str] = []
+    keeper = make_keeper(
+        tmp_path, "sh -c 'echo $$ >> pids; exec sleep 600'".replace("pids", str(tmp_path / "pids")), said
+    )
+    thread, results = in_thread(keeper)
+    pids = lambda: (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else []  # noqa: E731
+    wait_until(lambda: len(pids()) == 1, "the first start")
+    os.kill(int(pids()[0]), 9)
+    wait_until(lambda: len(pids()) == 2, "the second start")
+    keeper.stop()
+    thread.join(20)
+    assert results == [True]
+    assert not alive(int(pids()[1]))
+    assert any("ended unasked (exit -9)" in line for line in said)
+
+
+def test_a_program_that_cannot_run_is_given_up_and_its_output_is_kept(tmp_path):
+    said: list[str] = []
+    keeper = make_keeper(tmp_path, "sh -c 'echo no such luck; exit 3'", said)
+    thread, results = in_thread(keeper)
+    thread.join(60)
+    assert results == [False]
+    assert (tmp_path / "part.log").read_text() == "no such luck\n" * CRASHES
+    assert "exit 3" in said[-1]
+
+
+def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path):
+    said: list[str] = []
+    keeper = make_keeper(tmp_path, f"sh -c 'sleep 600 & echo $! > {tmp_path}/orphan; wait'", said)
+    thread, _ = in_thread(keeper)
+    orphan = tmp_path / "orphan"
+    wait_until(lambda: orphan.exists() and orphan.read_text().strip(), "the orphan")
+    keeper.stop()
+    thread.join(20)
+    pid = int(orphan.read_text())
+    wait_until(lambda: not Path(f"/proc/{pid}").exists() or not alive(pid), "the orphan to end")

@@ -1,0 +1,79 @@
+"""Live models: verified at start, swapped when a new version is published, kept when the new one is broken."""
+
+import pytest
+
+from contracts.errors import BundleError
+from contracts.model_bundle import ONNX_MODEL, set_current
+from contracts.schema import Feature, FeatureSchema
+from prediction_service.errors import UnknownModel, UnpredictableRecord
+from prediction_service.live_models import LiveModels
+from prediction_service.predictor import Predictor
+from tests.bundles import TRIP_SCHEMA, make_trips, publish_bundle
+from tests.onnx_models import trip_duration
+
+
+def publish(folder, version, onnx=None):
+    return publish_bundle(
+        folder,
+        make_trips(50),
+        TRIP_SCHEMA,
+        name="taxi",
+        version=version,
+        task="regression",
+        onnx=trip_duration() if onnx is None else onnx,
+    )
+
+
+def test_without_any_model_the_error_says_what_to_run(tmp_path):
+    with pytest.raises(BundleError, match=r"prepare\.py"):
+        LiveModels(tmp_path)
+
+
+def test_a_file_with_a_wrong_checksum_is_an_error_that_says_what_to_run(tmp_path):
+    bundle = publish(tmp_path, "v1")
+    bundle.file(ONNX_MODEL).write_bytes(b"damaged")
+    with pytest.raises(BundleError, match=r"model\.onnx is corrupt.*prepare\.py --force"):
+        LiveModels(tmp_path)
+
+
+def test_a_missing_file_is_an_error_that_says_what_to_run(tmp_path):
+    publish(tmp_path, "v1").file(ONNX_MODEL).unlink()
+    with pytest.raises(BundleError, match=r"model\.onnx is missing.*prepare\.py --force"):
+        LiveModels(tmp_path)
+
+
+def test_a_newly_published_version_goes_live(tmp_path):
+    publish(tmp_path, "v1")
+    models = LiveModels(tmp_path)
+    publish(tmp_path, "v2")
+    models.refresh()
+    assert models["taxi"].manifest.version == "v2"
+    set_current(tmp_path, "taxi", "v1")
+    models.refresh()
+    assert models["taxi"].manifest.version == "v1"
+
+
+def test_a_broken_new_version_leaves_the_old_one_serving(tmp_path):
+    publish(tmp_path, "v1")
+    models = LiveModels(tmp_path)
+    publish(tmp_path, "v2", onnx=b"not a model")
+    models.refresh()
+    assert models["taxi"].manifest.version == "v1"
+
+
+def test_an_unknown_model_is_named_with_the_known_ones(tmp_path):
+    publish(tmp_path, "v1")
+    with pytest.raises(UnknownModel, match=r"'iris'.*taxi"):
+        LiveModels(tmp_path)["iris"]
+
+
+def test_an_answer_that_is_not_finite_is_refused(tmp_path):
+    manifest = publish(tmp_path, "v1").manifest
+    schema = FeatureSchema(features=(Feature(name="trip_distance", kind="numerical"),))
+    predictor = Predictor(
+        manifest.model_copy(update={"feature_schema": schema}),
+        lambda columns: (columns["trip_distance"] * 1e38, None),
+    )
+    assert predictor.predict([{"trip_distance": 1.0}])[0].prediction == pytest.approx(1e38)
+    with pytest.raises(UnpredictableRecord, match="record 1"):
+        predictor.predict([{"trip_distance": 1.0}, {"trip_distance": 1e10}])

@@ -1,0 +1,165 @@
+"""The outbox: what is accepted is on disk, accounted for, and never silently gone."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prediction_service.errors import OutboxCorrupt, OutboxFull
+from prediction_service.outbox import Outbox
+from prediction_service.outbox_recovery import salvage, set_aside_if_corrupt
+from prediction_service.outbox_types import SINKS, NewEvent, RefusedEvent
+
+LIMIT = 10 << 20
+
+
+@pytest.fixture
+def outbox(tmp_path: Path):
+    box = Outbox(tmp_path / "outbox.db", LIMIT)
+    yield box
+    box.close()
+
+
+def events(count: int, size: int = 20) -> list[NewEvent]:
+    return [NewEvent("prediction", f"{number:0{size}}".encode()) for number in range(count)]
+
+
+def test_what_was_appended_is_there_after_reopening_the_file(tmp_path):
+    first = Outbox(tmp_path / "outbox.db", LIMIT)
+    first.append(events(3))
+    # No close(): the process is gone as after kill -9.
+    second = Outbox(tmp_path / "outbox.db", LIMIT)
+    assert [event.body for event in second.queued("mongodb", 10)] == [event.body for event in events(3)]
+
+
+def test_every_commit_is_synced_to_disk(outbox):
+    assert outbox._connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+
+
+def test_each_sink_has_a_cursor_of_its_own(outbox):
+    outbox.append(events(5))
+    outbox.settle("mongodb", outbox.queued("mongodb", 3), [])
+    assert len(outbox.queued("mongodb", 10)) == 2
+    assert len(outbox.queued("monitoring", 10)) == 5
+
+
+def test_events_leave_the_file_when_every_sink_has_them(outbox):
+    outbox.append(events(5))
+    for sink in SINKS:
+        outbox.settle(sink, outbox.queued(sink, 5), [])
+    assert outbox._connection.execute("SELECT COUNT(*) FROM events").fetchone()[0] == 0
+    outbox.append(events(1))
+    assert outbox.counts()["mongodb"].accepted == 6
+
+
+def test_a_refused_event_becomes_a_dead_letter_with_its_reason(outbox):
+    outbox.append(events(2))
+    queued = outbox.queued("mongodb", 2)
+    outbox.settle("mongodb", queued, [RefusedEvent(queued[1].seq, "too odd")])
+    (sink, event, reason) = next(outbox.dead_letters("mongodb"))
+    assert (sink, event.body, reason) == ("mongodb", queued[1].body, "too odd")
+    assert outbox.counts()["mongodb"].dead_lettered == 1
+
+
+def test_a_full_outbox_takes_nothing_and_loses_nothing(tmp_path):
+    outbox = Outbox(tmp_path / "outbox.db", 200_000)
+    accepted = 0
+    with pytest.raises(OutboxFull, match="limit"):
+        for _ in range(1_000):
+            outbox.append(events(1, size=1_000))
+            accepted += 1
+    assert 100 < accepted < 300
+    assert outbox.counts()["mongodb"].queued == accepted
+    for sink in SINKS:
+        outbox.settle(sink, outbox.queued(sink, accepted), [])
+    outbox.append(events(1))
+
+
+def test_a_batch_is_accepted_whole_or_not_at_all(outbox):
+    with pytest.raises(AttributeError):
+        outbox.append([*events(2), "not an event"])
+    assert outbox.counts()["mongodb"].accepted == 0
+
+
+def test_skipping_leaves_the_newest_and_counts_the_rest(outbox):
+    outbox.append(events(10))
+    assert outbox.lag("monitoring") == 10
+    assert outbox.skip_to_newest("monitoring", 4) == 6
+    assert [event.seq for event in outbox.queued("monitoring", 10)] == [7, 8, 9, 10]
+    assert outbox.skip_to_newest("monitoring", 4) == 0
+    assert outbox.counts()["monitoring"].skipped == 6
+    assert len(outbox.queued("mongodb", 20)) == 10
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("append"), st.integers(1, 5)),
+            st.tuples(st.sampled_from(SINKS), st.integers(1, 5), st.booleans()),
+            st.tuples(st.just("skip"), st.integers(0, 5)),
+        ),
+        max_size=30,
+    )
+)
+def test_accepted_is_delivered_plus_queued_plus_dead_lettered_plus_skipped_at_any_time(tmp_path_factory, steps):
+    outbox = Outbox(tmp_path_factory.mktemp("outbox") / "outbox.db", LIMIT)
+    for step in steps:
+        if step[0] == "append":
+            outbox.append(events(step[1]))
+        elif step[0] == "skip":
+            outbox.skip_to_newest("monitoring", step[1])
+        elif queued := outbox.queued(step[0], step[1]):
+            outbox.settle(step[0], queued, [RefusedEvent(queued[0].seq, "refused")] if step[2] else [])
+        for counts in outbox.counts().values():
+            assert counts.conserved, (step, counts)
+    outbox.close()
+
+
+def test_an_event_that_vanishes_from_the_file_breaks_conservation(outbox):
+    outbox.append(events(3))
+    outbox._connection.execute("DELETE FROM events WHERE seq = 2")
+    assert not outbox.counts()["mongodb"].conserved
+
+
+@pytest.mark.parametrize("damage", ["not a database", "a torn page"])
+def test_a_corrupt_file_is_set_aside_and_what_is_readable_comes_back(tmp_path, damage):
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path, LIMIT)
+    outbox.append(events(2_000, size=400))
+    outbox._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    outbox.close()
+    content = bytearray(path.read_bytes())
+    if damage == "not a database":
+        content[:100] = b"x" * 100
+    else:
+        content[len(content) // 2 : len(content) // 2 + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+
+    aside = set_aside_if_corrupt(path, now=0.0)
+
+    assert aside.name == "outbox.corrupt-19700101T000000Z.db"
+    assert aside.read_bytes() == bytes(content)
+    assert not path.exists()
+    fresh = Outbox(path, LIMIT)
+    assert (salvage(aside, fresh) > 100) == (damage == "a torn page")
+
+
+def test_a_sound_file_stays_where_it_is(tmp_path, outbox):
+    outbox.append(events(1))
+    assert set_aside_if_corrupt(outbox.path, now=0.0) is None
+    assert set_aside_if_corrupt(tmp_path / "absent.db", now=0.0) is None
+
+
+def test_opening_something_that_is_no_outbox_names_the_file(tmp_path):
+    path = tmp_path / "outbox.db"
+    path.write_bytes(b"hello " * 1_000)
+    with pytest.raises(OutboxCorrupt, match=r"outbox\.db"):
+        Outbox(path, LIMIT)
+
+
+def test_an_outbox_knows_when_another_file_stands_in_its_place(outbox):
+    assert not outbox.replaced
+    outbox.path.rename(outbox.path.with_name("aside.db"))
+    assert outbox.replaced
