@@ -23,10 +23,9 @@ SETTLE_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the constellation said after one part of the replay."""
+    """What was accepted in one part of the replay, and what the constellation said of it."""
 
-    title: str
-    accepted: int
+    accepted: tuple[str, ...]
     drift: dict[str, Any]
 
 
@@ -46,8 +45,6 @@ class Demo:
         self._settings = settings
         self._source = source
         self._environment = environment(settings)
-        self._ids_file = settings.data_dir / "demo-accepted-ids.txt"
-        self._ids_file.unlink(missing_ok=True)
 
     def run(self) -> list[Check]:
         """Replay, report, and say of each promise whether it held."""
@@ -67,11 +64,13 @@ class Demo:
         print(f"\n== {title} ==", flush=True)
         began = datetime.now(UTC)
         count = self._settings.window_size
+        ids_file = self._settings.data_dir / f"demo-{seed}-accepted-ids.txt"
         self._python(
-            "send_data.py", "--model", MODEL, "--source", self._source, "--period", "holdout",
-            "--count", str(count), "--seed", str(seed), "--accepted-ids", str(self._ids_file), *options,
+            "send_data.py", "--model", MODEL, "--source", self._source, "--period", "reference-holdout",
+            "--count", str(count), "--seed", str(seed), "--accepted-ids", str(ids_file), *options,
         )  # fmt: skip
-        return Finding(title, count, self._wait_for_evaluation(count, began))
+        accepted = tuple(ids_file.read_text().split())
+        return Finding(accepted, self._wait_for_evaluation(len(accepted), began))
 
     def _wait_for_evaluation(self, count: int, began: datetime) -> dict[str, Any]:
         """The first evaluation of a window that holds just what was replayed since `began`."""
@@ -106,7 +105,7 @@ class Demo:
     def _checks(
         self, store: EventStore, before: int, undrifted: Finding, drifted: Finding, report: Path | None
     ) -> list[Check]:
-        accepted = self._ids_file.read_text().split()
+        accepted = [*undrifted.accepted, *drifted.accepted]
         stored = self._settled_count(store, before + len(accepted)) - before
         missing = set(accepted) - set(store.prediction_ids())
         return [
@@ -145,6 +144,10 @@ class Demo:
         ]
 
 
+def _since(moment: str, began: datetime) -> bool:
+    return datetime.fromisoformat(moment) >= began.replace(microsecond=0)
+
+
 def names(finding: Finding) -> str:
     """The drifted columns of a finding, or that there are none."""
     drifted = [feature["name"] for feature in finding.drift["features"] if feature["drifted"]]
@@ -157,10 +160,9 @@ def show(finding: Finding) -> None:
     print(f"\nwindow of {window['rows']:,} rows, model version {finding.drift['model_version']}")
     print(f"  {'column':<16}{'method':<16}{'score':>10}{'threshold':>11}")
     for feature in finding.drift["features"]:
+        numbers = f"{feature['score']:>10.4f}{feature['threshold']:>11.4f}"
         mark = "  DRIFT" if feature["drifted"] else ""
-        print(
-            f"  {feature['name']:<16}{feature['method']:<16}{feature['score']:>10.4f}{feature['threshold']:>11.4f}{mark}"
-        )
+        print(f"  {feature['name']:<16}{feature['method']:<16}{numbers}{mark}")
     print(f"  dataset drift: {'YES' if finding.drift['dataset_drift'] else 'no'}", flush=True)
 
 

@@ -56,7 +56,7 @@ class OutboxCollector(Collector):
         queued = GaugeMetricFamily("sextant_outbox_events", "Events that wait for the sink.", labels=["sink"])
         age = GaugeMetricFamily(
             "sextant_outbox_oldest_age_seconds",
-            "Age of the oldest waiting event; 0 without one.",
+            "Age of the oldest event that waits.",
             labels=["sink"],
         )
         now = time.time()

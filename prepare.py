@@ -1,0 +1,70 @@
+"""Gets data and trains a model: `python prepare.py` leaves a versioned bundle that the services pick up."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from contracts.errors import SextantError
+from contracts.settings import load_settings
+from models.preparation import Prepared, prepare
+from models.registry import NAMES, use_case
+from models.sources import SourceRequest
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prepare as the arguments say; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings(**({"data_dir": options.data_dir} if options.data_dir else {}))
+        wanted = use_case(options.model)
+        request = SourceRequest(
+            options.source, settings.data_dir / "raw", reference=options.reference, traffic=options.traffic
+        )
+        source = wanted.open_source(request)
+        _report(prepare(wanted, source, settings.models_dir, seed=options.seed, force=options.force))
+    except SextantError as error:
+        print(f"prepare.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("prepare.py: stopped; a download goes on where it was when you start it again", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="taxi", help=f"{' or '.join(NAMES)} (default: %(default)s)")
+    parser.add_argument(
+        "--source",
+        default="auto",
+        help="tlc: download real months; synthetic: made up, offline; auto: tlc, or else synthetic; "
+        "or a folder of green_tripdata_YYYY-MM.parquet (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--reference", metavar="YYYY-MM", help="month to learn from (default: 2021-01 or the earliest)"
+    )
+    parser.add_argument("--traffic", metavar="YYYY-MM", help="month to replay (default: 2022-01 or the latest)")
+    parser.add_argument("--seed", type=int, default=0, help="randomness of the training (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="train again even if the same bundle is there")
+    parser.add_argument("--data-dir", type=Path, help="default: DATA_DIR, or data")
+    return parser
+
+
+def _report(prepared: Prepared) -> None:
+    bundle, manifest = prepared.bundle, prepared.bundle.manifest
+    if prepared.model is None:
+        print(f"{manifest.name} {manifest.version} is there already; nothing to do (--force trains it again)")
+    else:
+        for name, value in prepared.model.metrics.items():
+            baseline = prepared.model.baseline.get(name)
+            print(f"  {name:<10} {value:8.3f}" + ("" if baseline is None else f"   (baseline {baseline:.3f})"))
+        print(f"  ONNX differs from scikit-learn by at most {manifest.onnx_max_difference:.1g}")
+        for path in sorted(bundle.path.iterdir()):
+            print(f"  {path.name:<18} {path.stat().st_size / 1024:8,.0f} KiB")
+        print(f"{manifest.name} {manifest.version} is live")
+    print(f"bundle: {bundle.path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Replays rows as live traffic, drifted if so wished, and sends the ground truth after them."""
+
+import argparse
+import math
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from contracts.errors import SextantError
+from contracts.settings import Settings, load_settings
+from models.drift import parse_drift
+from models.registry import NAMES, use_case
+from models.sending import STOPPED, ReplayPlan, Sender, say, send_csv, send_replay
+from models.sources import SourceRequest
+from models.traffic import PERIODS, TRAFFIC
+from models.use_case import UseCase
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Send as the arguments say; returns the exit status: 0 only if everything was accepted."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings(**({"data_dir": options.data_dir} if options.data_dir else {}))
+        wanted = use_case(options.model)
+        key = min(settings.api_keys, default=None)
+        sender = Sender(wanted, options.url or settings.prediction_url, key, patience=options.wait)
+        if options.targets_csv:
+            return send_csv(sender, options.targets_csv)
+        return send_replay(sender, _plan(options, wanted, settings), settings.models_dir)
+    except (SextantError, OSError) as error:
+        print(f"send_data.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("send_data.py: stopped; nothing was sent", file=sys.stderr)
+        return STOPPED
+
+
+def _plan(options: argparse.Namespace, wanted: UseCase, settings: Settings) -> ReplayPlan:
+    drifts = [parse_drift(text, wanted.limits) for text in options.drift]
+    raw_dir = settings.data_dir / "raw"
+    request = SourceRequest(options.source, raw_dir, options.reference, options.traffic, say)
+    return ReplayPlan(
+        source=wanted.open_source(request),
+        period=options.period,
+        drifts=drifts,
+        count=options.count,
+        batch=options.batch,
+        rate=options.rate,
+        concurrency=options.concurrency,
+        feedback_delay=None if options.no_feedback else options.feedback_delay,
+        seed=options.seed,
+        accepted_ids=options.accepted_ids,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    rows = parser.add_argument_group("which rows")
+    rows.add_argument("--model", default="taxi", help=f"{' or '.join(NAMES)} (default: %(default)s)")
+    rows.add_argument("--source", default="auto", help="as for prepare.py: auto, tlc, synthetic or a folder")
+    rows.add_argument("--reference", metavar="YYYY-MM", help="as for prepare.py")
+    rows.add_argument("--traffic", metavar="YYYY-MM", help="as for prepare.py")
+    rows.add_argument(
+        "--period",
+        choices=PERIODS,
+        default=TRAFFIC,
+        help="traffic: the later period, as it came; reference-holdout: rows of the model's own period that it "
+        "was neither trained on nor is compared with: undrifted (default: %(default)s)",
+    )
+    rows.add_argument(
+        "--drift",
+        action="append",
+        default=[],
+        metavar="FEATURE=FACTOR",
+        help="multiply a numerical feature; FEATURE=CATEGORY=SHARE sets a categorical one in a share of the rows; "
+        "may be given again; the ground truth stays as it was",
+    )
+    rows.add_argument("--count", type=_number(int, 1), default=1_000, help="rows to send (default: %(default)s)")
+    rows.add_argument("--seed", type=int, default=0, help="order of the rows (default: %(default)s)")
+    pace = parser.add_argument_group("how")
+    pace.add_argument("--rate", type=_number(float, 0.001), help="rows a second (default: as fast as it goes)")
+    pace.add_argument("--concurrency", type=_number(int, 1, 256), default=4, help="threads (default: %(default)s)")
+    pace.add_argument(
+        "--batch", type=_number(int, 1, 1_000), default=1, help="rows a request (default: %(default)s)"
+    )
+    pace.add_argument(
+        "--feedback-delay",
+        type=_number(float, 0),
+        default=2.0,
+        metavar="SECONDS",
+        help="from a prediction to its ground truth (default: %(default)s)",
+    )
+    pace.add_argument("--no-feedback", action="store_true", help="send no ground truth")
+    pace.add_argument("--url", help="of the prediction service (default: PREDICTION_URL)")
+    pace.add_argument(
+        "--wait",
+        type=_number(float, 0),
+        default=300.0,
+        metavar="SECONDS",
+        help="for a service that is away or full (default: %(default)s)",
+    )
+    files = parser.add_argument_group("files")
+    files.add_argument(
+        "--targets-csv", type=Path, metavar="FILE", help="send only this ground truth: prediction_id,target"
+    )
+    files.add_argument(
+        "--accepted-ids", type=Path, metavar="FILE", help="write the id of every accepted prediction"
+    )
+    files.add_argument("--data-dir", type=Path, help="default: DATA_DIR, or data")
+    return parser
+
+
+def _number(kind: Callable[[str], float], low: float, high: float = math.inf) -> Callable[[str], float]:
+    """A converter for argparse that keeps a number within its limits."""
+
+    def convert(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high or math.isinf(value):
+            raise argparse.ArgumentTypeError(f"{text} is not from {low:g} to {high:g}")
+        return value
+
+    convert.__name__ = kind.__name__
+    return convert
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a supervisor's stop prints the summary too
+    sys.exit(main())

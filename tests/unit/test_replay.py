@@ -1,0 +1,206 @@
+"""send_data.py against a stand-in for the prediction service that is late, full or refuses."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import send_data
+from models.client import Client, Outage
+from models.replay import Feed
+from models.tally import Tally, table
+from models.traffic import Shipment
+from tests.fake_prediction_service import FakePredictionService
+
+ROOT = Path(send_data.__file__).parent
+
+
+@pytest.fixture
+def service() -> Iterator[FakePredictionService]:
+    with FakePredictionService().running() as running:
+        yield running
+
+
+def send(service: FakePredictionService, folder: Path, *arguments: str) -> int:
+    """Iris rows, because they are made in no time."""
+    fixed = ["--model", "iris", "--url", service.url, "--data-dir", str(folder), "--feedback-delay", "0"]
+    return send_data.main([*fixed, *arguments])
+
+
+def make_client(url: str, waits: list[float], patience: float = 60) -> Client:
+    return Client(url, outage=Outage(print), wait=lambda seconds: bool(waits.append(seconds)), patience=patience)
+
+
+def test_every_row_is_sent_once_and_its_truth_follows(service: FakePredictionService, tmp_path: Path) -> None:
+    assert send(service, tmp_path, "--count", "200", "--accepted-ids", str(tmp_path / "ids")) == 0
+    sent = [record["prediction_id"] for record in service.predicted]
+    assert len(set(sent)) == len(sent) == 200
+    assert sorted((tmp_path / "ids").read_text().split()) == sorted(sent)
+    assert sorted(item["prediction_id"] for item in service.targets) == sorted(sent)
+    assert {item["target"] for item in service.targets} <= {"setosa", "versicolor", "virginica"}
+
+
+def test_the_summary_tells_counts_and_latencies(
+    service: FakePredictionService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send(service, tmp_path, "--count", "20")
+    out = capsys.readouterr().out
+    assert "predictions           20 accepted" in out
+    assert "targets               20 accepted" in out
+    assert all(name in out for name in ("p50", "p95", "p99"))
+
+
+def test_rows_can_travel_in_lists_and_without_feedback(service: FakePredictionService, tmp_path: Path) -> None:
+    ids = tmp_path / "ids"
+    assert (
+        send(service, tmp_path, "--count", "25", "--batch", "10", "--no-feedback", "--accepted-ids", str(ids)) == 0
+    )
+    assert len(service.predicted) == len(ids.read_text().split()) == 25
+    assert service.targets == []
+
+
+def test_the_same_seed_sends_the_same_rows_under_new_ids(service: FakePredictionService, tmp_path: Path) -> None:
+    for _ in range(2):
+        send(service, tmp_path, "--count", "50", "--concurrency", "1", "--drift", "petal_width=2")
+    first, second = service.predicted[:50], service.predicted[50:]
+    rows = [[{**record, "prediction_id": None} for record in half] for half in (first, second)]
+    assert rows[0] == rows[1]
+    assert not {record["prediction_id"] for record in first} & {record["prediction_id"] for record in second}
+
+
+def test_a_full_service_is_given_its_time_and_the_same_id_again(service: FakePredictionService) -> None:
+    service.script = [(503, {"Retry-After": "7"}), (503, {"Retry-After": "7"})]
+    waits: list[float] = []
+    answer = make_client(service.url, waits).post("/predict", {"prediction_id": "mine"})
+    assert (answer.status, answer.retries, waits) == (200, 2, [7.0, 7.0])
+    assert [record["prediction_id"] for record in service.predicted] == ["mine"]
+
+
+def test_a_service_that_stays_full_is_given_up_when_patience_ends(service: FakePredictionService) -> None:
+    service.script = [(503, {"Retry-After": "7"})]
+    answer = make_client(service.url, [], patience=5).post("/predict", {"prediction_id": "mine"})
+    assert (answer.status, service.predicted) == (503, [])
+
+
+def test_a_refusal_is_not_repeated_but_counted_with_its_reason(
+    service: FakePredictionService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.script = [(422, {})]
+    assert send(service, tmp_path, "--count", "10") == 1
+    assert len(service.predicted) == len(service.targets) == 9
+    assert "1 failed: HTTP 422  as the script says" in capsys.readouterr().out
+
+
+def test_a_service_that_is_not_up_yet_is_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    said: list[str] = []
+    with ExitStack() as started:
+
+        def start_it(_seconds: float) -> bool:
+            started.enter_context(FakePredictionService().running(port))
+            return False
+
+        client = Client(f"http://127.0.0.1:{port}", outage=Outage(said.append), wait=start_it, patience=60)
+        assert client.wait_until_up()
+    assert [line.split(";")[-1].strip() for line in said] == [
+        "waiting for it ...",
+        "the prediction service answers",
+    ]
+
+
+def test_a_service_that_never_comes_up_is_one_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = ["--model", "iris", "--data-dir", str(tmp_path), "--url", "http://127.0.0.1:9", "--wait", "0"]
+    assert send_data.main(fixed) == 1
+    assert "did not answer in 0 s" in capsys.readouterr().err
+
+
+def test_the_api_key_goes_along(
+    service: FakePredictionService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEYS", "secret")
+    send(service, tmp_path, "--count", "3")
+    assert service.api_keys == {"secret"}
+
+
+def test_a_targets_file_is_sent_and_its_wrong_lines_are_named(
+    service: FakePredictionService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "targets.csv"
+    path.write_text("prediction_id,target\na,setosa\nb\n")
+    assert send(service, tmp_path, "--targets-csv", str(path)) == 1
+    assert service.targets == [{"prediction_id": "a", "target": "setosa", "model": "iris"}]
+    assert "targets.csv, line 3:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--count", "0"], ["--rate", "-1"], ["--batch", "1001"], ["--concurrency", "x"], ["--period", "x"]],
+)
+def test_a_wrong_number_is_refused_before_anything_is_sent(
+    arguments: list[str], service: FakePredictionService, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit):
+        send(service, tmp_path, *arguments)
+    assert service.predicted == []
+
+
+def test_the_rate_says_at_which_moment_each_record_goes() -> None:
+    feed = Feed([Shipment([{}, {}], {}), Shipment([{}], {}), Shipment([{}], {})], rate=10, clock=lambda: 100.0)
+    moments = [moment for moment, _ in iter(feed.next, None)]
+    assert moments == pytest.approx([100.0, 100.2, 100.3])
+
+
+def test_the_table_shows_every_kind_of_failure() -> None:
+    tally = Tally(
+        "predictions", accepted=1_234, retries=5, failed=Counter({"HTTP 422": 2}), seconds=[0.001, 0.003]
+    )
+    tally.reasons["HTTP 422"] = "a wrong field"
+    lines = table(tally, 10).splitlines()
+    assert lines[0].endswith("1,234 accepted  in 10.0 s (123 a second)")
+    assert "2 failed: HTTP 422  a wrong field" in lines[2]
+    assert "p50 2.0 ms" in lines[3]
+
+
+def test_ctrl_c_prints_the_summary_and_forgets_no_accepted_id(
+    service: FakePredictionService, tmp_path: Path
+) -> None:
+    ids = tmp_path / "ids"
+    command = ["--source", "synthetic", "--url", service.url, "--data-dir", str(tmp_path), "--count", "1000000"]
+    process = subprocess.Popen(
+        [sys.executable, "send_data.py", *command, "--accepted-ids", str(ids), "--feedback-delay", "3600"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        wait_for(lambda: len(service.predicted) >= 50)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "accepted" in out
+    assert "not sent" in out
+    assert sorted(ids.read_text().split()) == sorted(record["prediction_id"] for record in service.predicted)
+
+
+def wait_for(condition: object, timeout: float = 60) -> None:
+    assert callable(condition)
+    deadline, pause = time.monotonic() + timeout, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        pause.wait(0.02)
