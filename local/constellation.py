@@ -84,7 +84,6 @@ def environment(settings: Settings) -> dict[str, str]:
     return child_environment(
         **addresses,
         **ports,
-        MONGODB_PORT=str(settings.mongodb_port),
         DATA_DIR=str(data),
         PATH=f"{bin_dir}:{inherited.get('PATH', '')}",
         PYTHONPATH=str(ROOT),
@@ -96,11 +95,10 @@ def environment(settings: Settings) -> dict[str, str]:
     )
 
 
-def commands(settings: Settings) -> Mapping[str, str]:
-    """The Procfile's shell command of each part that runs here, by name."""
+def commands() -> Mapping[str, str]:
+    """The Procfile's shell commands, by name."""
     lines = (line.partition(":") for line in PROCFILE.read_text().splitlines() if line.strip())
-    procfile = {name: command.strip() for name, _, command in lines}
-    return {part.name: procfile[part.name] for part in constellation(settings).parts}
+    return {name: command.strip() for name, _, command in lines}
 
 
 def write_prometheus_files(settings: Settings) -> None:

@@ -55,7 +55,7 @@ def start(settings: Settings) -> "subprocess.Popen[bytes]":
     write_prometheus_files(settings)
     with (settings.data_dir / "logs" / "constellation.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "local.supervise"],
+            [sys.executable, "-m", "local.supervise", *(part.name for part in constellation(settings).parts)],
             cwd=ROOT,
             env=environment(settings),
             stdin=subprocess.DEVNULL,

@@ -81,11 +81,8 @@ class Demo:
             answer = requests.get(url, timeout=10)
             drift = answer.json() if answer.ok else {}
             window = drift.get("window", {})
-            if window.get("rows") == count and datetime.fromisoformat(window["start"]) >= began.replace(
-                microsecond=0
-            ):
-                if drift["calibrated"]:
-                    return drift
+            if window.get("rows") == count and _since(window["start"], began) and drift["calibrated"]:
+                return drift
             time.sleep(0.5)
         raise Fatal(f"monitoring did not evaluate the replayed traffic within {SETTLE_SECONDS:.0f} s: {drift}")
 
@@ -158,11 +155,11 @@ def show(finding: Finding) -> None:
     """Print each column's score against its threshold."""
     window = finding.drift["window"]
     print(f"\nwindow of {window['rows']:,} rows, model version {finding.drift['model_version']}")
-    print(f"  {'column':<16}{'method':<16}{'score':>10}{'threshold':>11}")
+    print(f"  {'column':<16}{'method':<20}{'score':>10}{'threshold':>11}")
     for feature in finding.drift["features"]:
         numbers = f"{feature['score']:>10.4f}{feature['threshold']:>11.4f}"
         mark = "  DRIFT" if feature["drifted"] else ""
-        print(f"  {feature['name']:<16}{feature['method']:<16}{numbers}{mark}")
+        print(f"  {feature['name']:<16}{feature['method']:<20}{numbers}{mark}")
     print(f"  dataset drift: {'YES' if finding.drift['dataset_drift'] else 'no'}", flush=True)
 
 

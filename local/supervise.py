@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from contracts.settings import Settings, child_environment, load_settings
@@ -15,15 +16,15 @@ from local.keeper import Keeper
 
 def say(line: str) -> None:
     """One line of the supervisor's log."""
-    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}", flush=True)
+    sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")  # one write: threads share the log
+    sys.stdout.flush()
 
 
-def supervise(settings: Settings, stop: threading.Event) -> bool:
-    """Run all parts until `stop` is set (True) or one gave up (False); none is left running."""
+def supervise(settings: Settings, names: Sequence[str], stop: threading.Event) -> bool:
+    """Run the named parts until `stop` is set (True) or one gave up (False); none is left running."""
     logs = settings.data_dir / "logs"
     keepers = [
-        Keeper(name, command, logs / f"{name}.log", child_environment(), say=say)
-        for name, command in commands(settings).items()
+        Keeper(name, commands()[name], logs / f"{name}.log", child_environment(), say=say) for name in names
     ]
     failed = threading.Event()
 
@@ -46,7 +47,7 @@ def supervise(settings: Settings, stop: threading.Event) -> bool:
 
 
 def main() -> None:
-    """Hold the data folder's lock and supervise until SIGTERM or SIGINT."""
+    """python -m local.supervise PART ...: hold the data folder's lock and supervise until SIGTERM or SIGINT."""
     settings = load_settings()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,7 +60,7 @@ def main() -> None:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        sys.exit(0 if supervise(settings, stop) else 1)
+        sys.exit(0 if supervise(settings, sys.argv[1:], stop) else 1)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def relay_registry(open_outbox: Callable[[], Outbox]) -> tuple[CollectorRegistry
 
 
 class OutboxCollector(Collector):
-    """The outbox's accounts; accepted = delivered + queued + dead-lettered + skipped, for each sink at any time."""
+    """The accounts; accepted = delivered + queued + dead-lettered + skipped, for each sink at any time."""
 
     def __init__(self, open_outbox: Callable[[], Outbox]) -> None:
         self._open_outbox = open_outbox

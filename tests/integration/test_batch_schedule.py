@@ -50,21 +50,28 @@ class Prefect:
         answer = requests.get(f"{self.api}/deployments/name/drift-report/taxi", timeout=10)
         return answer.json() if answer.ok else None
 
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """The answer; a 503 means that the server's SQLite is busy, and Prefect's own client asks again too."""
+        answers: list[requests.Response] = []
+
+        def answered() -> bool:
+            answers[:] = [requests.request(method, f"{self.api}{path}", json=body, timeout=30)]
+            return answers[0].status_code != 503
+
+        wait_until(answered, f"Prefect to answer {path}")
+        assert answers[0].ok, answers[0].text
+        return answers[0].json()
+
     def run(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Trigger a run of the deployment, and what became of it."""
-        url = f"{self.api}/deployments/{self.deployment()['id']}/create_flow_run"
-        created = requests.post(url, json={"parameters": parameters}, timeout=10).json()
-
-        def current() -> dict[str, Any]:
-            return requests.get(f"{self.api}/flow_runs/{created['id']}", timeout=10).json()
-
-        wait_until(lambda: current()["state_type"] in FINISHED, "the flow run to finish", 120)
-        return current()
+        path = f"/deployments/{self.deployment()['id']}/create_flow_run"
+        run = f"/flow_runs/{self.ask('POST', path, {'parameters': parameters})['id']}"
+        wait_until(lambda: self.ask("GET", run)["state_type"] in FINISHED, "the flow run to finish", 120)
+        return self.ask("GET", run)
 
     def artifacts(self, flow_run: str) -> dict[str, dict[str, Any]]:
         chosen = {"artifacts": {"flow_run_id": {"any_": [flow_run]}}}
-        found = requests.post(f"{self.api}/artifacts/filter", json=chosen, timeout=10).json()
-        return {artifact["key"]: artifact for artifact in found}
+        return {artifact["key"]: artifact for artifact in self.ask("POST", "/artifacts/filter", chosen)}
 
 
 @pytest.fixture
@@ -110,10 +117,10 @@ def test_a_served_flow_waits_for_its_server_runs_and_leaves_artifacts(
     described = deployment["parameter_openapi_schema"]["properties"]
     assert all(parameter["description"] for parameter in described.values())
 
-    done = prefect.run({"model": "taxi", **window})
-    assert done["state_type"] == "COMPLETED", done["state"]["message"]
-    assert "dataset drift: yes" in done["state"]["message"]
-    artifacts = prefect.artifacts(done["id"])
+    drifted = prefect.run({"model": "taxi", **window})
+    assert drifted["state_type"] == "COMPLETED", drifted["state"]["message"]
+    assert "dataset drift: yes" in drifted["state"]["message"]
+    artifacts = prefect.artifacts(drifted["id"])
     assert {"drift-report-taxi-scores", "drift-report-taxi-summary"} <= set(artifacts)
     assert "trip_distance" in artifacts["drift-report-taxi-scores"]["data"]
     with closing(EventStore.connect(services.mongodb_uri, "sextant")) as store:
@@ -123,9 +130,6 @@ def test_a_served_flow_waits_for_its_server_runs_and_leaves_artifacts(
 
     empty = prefect.run({"model": "taxi", "start": "2020-01-01T00:00:00Z", "end": "2020-01-02T00:00:00Z"})
     assert (empty["state_type"], empty["state_name"]) == ("COMPLETED", "Empty")
-
-    unknown = prefect.run({"model": "unicorn"})
-    assert unknown["state_type"] == "FAILED"
-    assert unknown["state"]["message"].startswith("there is no model 'unicorn'")
+    assert empty["state"]["message"].startswith("no predictions of taxi version v1")
 
     assert flows.stop() in {0, -15, 143}

@@ -1,0 +1,1 @@
+"""What drift, quality and performance mean: pure functions of reference and current rows, on Evidently."""

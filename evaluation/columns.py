@@ -1,0 +1,20 @@
+"""The columns that are evaluated: a model's features and, beside them, its prediction."""
+
+from contracts.model_bundle import Manifest
+from contracts.schema import Feature
+
+PREDICTION = "prediction"
+TARGET = "target"
+PROBABILITY_PREFIX = "probability_"
+
+
+def prediction_column(manifest: Manifest) -> Feature:
+    """The prediction described like a feature: a number, or one of the model's classes."""
+    if manifest.task == "regression":
+        return Feature(name=PREDICTION, kind="numerical")
+    return Feature(name=PREDICTION, kind="categorical", categories=manifest.classes)
+
+
+def monitored_columns(manifest: Manifest) -> tuple[Feature, ...]:
+    """Every column whose drift is watched: the features in their order, then the prediction."""
+    return (*manifest.feature_schema.features, prediction_column(manifest))

@@ -1,0 +1,154 @@
+"""Evidently's interactive HTML report of a window, with the thresholds that its evaluation used."""
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from evidently import DataDefinition, Dataset, MulticlassClassification, Regression, Report
+from evidently.core.report import Snapshot
+from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset, RegressionPreset
+
+from contracts.errors import Rejected
+from contracts.model_bundle import Manifest
+from contracts.schema import Feature
+from evaluation.columns import PREDICTION, TARGET
+from evaluation.evaluate import Evaluation
+from evaluation.frames import conform
+from evaluation.performance import MIN_LABELLED
+from evaluation.reference import Reference
+
+LONGEST_CATEGORY = 100
+ANY_COLUMN = 1e-9  # the share of drifted columns that makes a drifted data set: one is enough
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedReport:
+    """A self-contained HTML page, and the reason for each column or part that it lacks."""
+
+    html: str
+    problems: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """The two data sets that a report compares."""
+
+    current: Dataset
+    reference: Dataset
+
+
+def render(reference: Reference, window: pd.DataFrame, evaluation: Evaluation) -> RenderedReport:
+    """The report of a window and its evaluation; a part that Evidently cannot make is left out and named.
+
+    Raises Rejected when no part can be made.
+    """
+    manifest = reference.manifest
+    sides = _sides(reference, conform(window, manifest.feature_schema, manifest.task), evaluation)
+    problems = dict(evaluation.errors)
+    snapshot = _whole_or_what_works(manifest, evaluation, sides, problems)
+    page = snapshot.get_html_str(as_iframe=False)
+    return RenderedReport(_with_banner(page, manifest, evaluation, problems), problems)
+
+
+def _whole_or_what_works(
+    manifest: Manifest, evaluation: Evaluation, sides: _Sides, problems: dict[str, str]
+) -> Snapshot:
+    """A preset keeps what it computed, so each attempt is made of fresh ones."""
+    try:
+        return _run(list(_parts(manifest, evaluation).values()), sides)
+    except Exception:  # noqa: BLE001  Evidently raises whatever its libraries do, for one bad column
+        working = [
+            name for name in _parts(manifest, evaluation) if _works(name, manifest, evaluation, sides, problems)
+        ]
+    if not working:
+        raise Rejected(f"no part of the report can be made: {problems}")
+    return _run([part for name, part in _parts(manifest, evaluation).items() if name in working], sides)
+
+
+def _works(name: str, manifest: Manifest, evaluation: Evaluation, sides: _Sides, problems: dict[str, str]) -> bool:
+    try:
+        _run([_parts(manifest, evaluation)[name]], sides)
+    except Exception as error:  # noqa: BLE001  as above
+        problems[name] = str(error)
+        return False
+    return True
+
+
+def _run(parts: list[Any], sides: _Sides) -> Snapshot:
+    with np.errstate(all="ignore"):
+        return Report(parts).run(current_data=sides.current, reference_data=sides.reference)
+
+
+def _parts(manifest: Manifest, evaluation: Evaluation) -> dict[str, Any]:
+    """The report's parts by name: drift by column, a summary of the data, and performance where labelled."""
+    thresholds = {name: d.threshold for name, d in evaluation.drift.items() if d.threshold is not None}
+    parts: dict[str, Any] = {}
+    if evaluation.drift:
+        parts["data drift"] = DataDriftPreset(
+            columns=list(evaluation.drift),
+            drift_share=ANY_COLUMN,
+            per_column_method={name: drift.method for name, drift in evaluation.drift.items()},
+            per_column_threshold=thresholds or None,
+        )
+    parts["data summary"] = DataSummaryPreset(columns=[*manifest.feature_schema.names, PREDICTION])
+    if evaluation.labelled_rows >= MIN_LABELLED:
+        regression = manifest.task == "regression"
+        parts["performance"] = RegressionPreset() if regression else ClassificationPreset()
+    return parts
+
+
+def _sides(reference: Reference, current: pd.DataFrame, evaluation: Evaluation) -> _Sides:
+    definition = _definition(reference, labelled=evaluation.labelled_rows >= MIN_LABELLED)
+    names = [*(definition.numerical_columns or []), *(definition.categorical_columns or [])]
+    current, frame = (_legible(side[names].reset_index(drop=True)) for side in (current, reference.frame))
+    return _Sides(
+        current=Dataset.from_pandas(current, data_definition=definition),
+        reference=Dataset.from_pandas(frame, data_definition=definition),
+    )
+
+
+def _definition(reference: Reference, *, labelled: bool) -> DataDefinition:
+    columns = list(reference.columns)
+    tasks: dict[str, Any] = {}
+    if labelled:
+        columns.append(reference.columns[-1].model_copy(update={"name": TARGET}))
+        tasks = (
+            {"regression": [Regression(target=TARGET, prediction=PREDICTION)]}
+            if reference.manifest.task == "regression"
+            else {"classification": [MulticlassClassification(target=TARGET, prediction_labels=PREDICTION)]}
+        )
+    return DataDefinition(
+        numerical_columns=_names(columns, "numerical"), categorical_columns=_names(columns, "categorical"), **tasks
+    )
+
+
+def _names(columns: list[Feature], kind: str) -> list[str]:
+    return [column.name for column in columns if column.kind == kind]
+
+
+def _legible(frame: pd.DataFrame) -> pd.DataFrame:
+    """Categories without '<', which Evidently writes into its page's script as it is, and of bounded length."""
+    texts = frame.select_dtypes(object)
+    return frame.assign(**{str(name): texts[name].map(_legible_category) for name in texts})
+
+
+def _legible_category(value: Any) -> Any:
+    return value.replace("<", "\u2039")[:LONGEST_CATEGORY] if isinstance(value, str) else value
+
+
+def _with_banner(page: str, manifest: Manifest, evaluation: Evaluation, problems: Mapping[str, str]) -> str:
+    """What the report is about, said at its top, since Evidently's page does not."""
+    coverage = f"{evaluation.rows:,} rows, {evaluation.labelled_rows:,} with target"
+    lines = [f"Sextant: {manifest.name}, version {manifest.version}: {coverage}."]
+    if not evaluation.calibrated:
+        lines.append("Not calibrated yet: the thresholds are Evidently's defaults.")
+    lines += [f"{name}: {reason[:300]}" for name, reason in problems.items()]
+    text = "<br>".join(html.escape(line) for line in lines)
+    banner = (
+        f'<div style="font:14px system-ui,sans-serif;padding:12px 24px;background:#eef;color:#123">{text}</div>'
+    )
+    return re.sub(r"<body[^>]*>", lambda body: body.group() + banner, page, count=1)

@@ -1,0 +1,80 @@
+"""The monitoring service over HTTP: takes events, shows what the evaluations found."""
+
+from flask import Flask, Response, render_template, request
+from prometheus_client.exposition import choose_encoder
+
+from contracts.http import Problem, answer_errors_as_problems, json_response, read_json
+from contracts.settings import Settings
+from monitoring_service.ingest import WrongShapeError
+from monitoring_service.model_monitor import ModelMonitor
+from monitoring_service.page import card
+from monitoring_service.reports import WindowReports
+from monitoring_service.service import MonitoringService
+from monitoring_service.views import drift_view
+
+MAX_BODY_BYTES = 32 << 20
+
+
+def create_app(settings: Settings, service: MonitoringService) -> Flask:
+    """The app around a service, whose threads the caller starts and stops."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    answer_errors_as_problems(app)
+    _add_event_route(app, service)
+    _add_model_routes(app, settings, service)
+    _add_operator_routes(app, service)
+    return app
+
+
+def _add_event_route(app: Flask, service: MonitoringService) -> None:
+    @app.post("/events")
+    def take_events() -> Response:
+        try:
+            return json_response(service.ingest(read_json(request)), 202)
+        except WrongShapeError as error:
+            raise Problem(422, str(error)) from None
+
+
+def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService) -> None:
+    reports = WindowReports()
+
+    def monitor_of(name: str) -> ModelMonitor:
+        monitor = service.monitors.get(name)
+        if monitor is None:
+            raise Problem(404, f"there is no model {name[:100]!r} here")
+        return monitor
+
+    @app.get("/")
+    def live_page() -> Response:
+        now = service.clock()
+        cards = [card(monitor, settings.window_min_rows, now) for monitor in service.monitors]
+        problems = [f"{part}: {reason}" for part, reason in service.problems().items()]
+        response = Response(render_template("live.html", cards=cards, problems=problems, now=now))
+        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+        return response
+
+    @app.get("/models/<name>/drift")
+    def drift(name: str) -> Response:
+        return json_response(drift_view(monitor_of(name), settings.window_min_rows))
+
+    @app.get("/models/<name>/report")
+    def report(name: str) -> Response:
+        return Response(reports.html(monitor_of(name)), mimetype="text/html")
+
+
+def _add_operator_routes(app: Flask, service: MonitoringService) -> None:
+    @app.get("/metrics")
+    def metrics() -> Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(service.metrics.registry), content_type=content_type)
+
+    @app.get("/healthz")
+    def alive() -> Response:
+        return json_response({"status": "alive"})
+
+    @app.get("/readyz")
+    def ready() -> Response:
+        if problems := service.problems():
+            raise Problem(503, "; ".join(f"{part}: {reason}" for part, reason in problems.items()))
+        calibrated = {m.name: m.subject.calibration is not None for m in service.monitors}
+        return json_response({"status": "ready", "calibrated": calibrated})

@@ -1,0 +1,16 @@
+"""How gunicorn runs the monitoring service: one process, since the windows are in its memory, with threads."""
+
+from contracts.settings import load_settings
+
+_settings = load_settings()
+
+wsgi_app = "monitoring_service.wsgi:application()"
+bind = f"{_settings.bind_host}:{_settings.monitoring_port}"
+workers = 1
+worker_class = "gthread"
+threads = 8
+timeout = 120  # the worker answers while it evaluates; only a process that hangs is killed
+graceful_timeout = 5
+proc_name = "sextant-monitoring"
+accesslog = None
+control_socket_disable = True

@@ -1,0 +1,73 @@
+"""Fills the windows from MongoDB after a start, so that a restart leaves no blind hours."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from contracts.errors import StoreUnavailable
+from contracts.events import Prediction, Target
+from monitoring_service.evaluator import Clock
+from monitoring_service.model_monitor import ModelMonitor
+from monitoring_service.monitors import Monitors
+
+log = structlog.get_logger(__name__)
+
+
+class History(Protocol):
+    """The part of contracts.event_store.EventStore that a refill needs."""
+
+    def latest(self, model: str, count: int) -> list[Prediction]:
+        """The model's newest predictions."""
+
+    def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
+        """The targets that have arrived for these predictions."""
+
+
+class Refill:
+    """Refills each model's window once; until it has worked, each beat tries again."""
+
+    def __init__(self, monitors: Monitors, store: History, *, window_size: int, clock: Clock) -> None:
+        self._monitors = monitors
+        self._store = store
+        self._window_size = window_size
+        self._clock = clock
+        self._done: set[str] = set()
+        self._failure = "not tried yet"
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """The models whose windows are still to be refilled, with the reason."""
+        return dict.fromkeys(sorted(self._monitors.names() - self._done), self._failure)
+
+    def beat(self) -> None:
+        """Refill what is missing; events that arrived meanwhile stay, since a window takes each event once."""
+        for monitor in self._monitors:
+            if monitor.name not in self._done:
+                self._try(monitor)
+
+    def _try(self, monitor: ModelMonitor) -> None:
+        try:
+            predictions = self._store.latest(monitor.name, self._window_size)
+            targets = self._store.targets_for(prediction.prediction_id for prediction in predictions)
+        except StoreUnavailable as error:
+            self._fail(_in_short(str(error)))
+        except Exception as error:  # noqa: BLE001  a document that is not ours must not stop the loop
+            self._fail(f"{type(error).__name__}: {error}")
+        else:
+            self._add(monitor, predictions, list(targets.values()))
+
+    def _add(self, monitor: ModelMonitor, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
+        monitor.ingest(predictions, targets, self._clock())
+        self._done.add(monitor.name)
+        log.info("window refilled", model=monitor.name, predictions=len(predictions), targets=len(targets))
+
+    def _fail(self, reason: str) -> None:
+        if reason != self._failure:
+            log.warning("window not refilled from MongoDB, trying again", reason=reason)
+        self._failure = reason
+
+
+def _in_short(reason: str) -> str:
+    """pymongo's message without its settings and topology, which no one reads on a page."""
+    return reason.split(" (configured")[0].split(", Timeout:")[0][:200]

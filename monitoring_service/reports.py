@@ -1,0 +1,47 @@
+"""Evidently's report of a model's current window: made on demand, one at a time, kept until the rows change."""
+
+import threading
+from dataclasses import dataclass
+
+from contracts.http import Problem
+from evaluation.evaluate import evaluate
+from evaluation.frames import to_frame
+from evaluation.report import render
+from monitoring_service.model_monitor import ModelMonitor, Snapshot, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    subject: Subject
+    revision: int
+    html: str
+
+    def is_of(self, snapshot: Snapshot) -> bool:
+        """Whether nothing has changed since it was made."""
+        return self.subject is snapshot.subject and self.revision == snapshot.revision
+
+
+class WindowReports:
+    """Renders reports; each takes seconds of a core, so the last one of each model is kept."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[str, _Kept] = {}
+
+    def html(self, monitor: ModelMonitor) -> str:
+        """The report of the window as it is now; raises Problem 409 while it holds no rows."""
+        with self._lock:
+            snapshot = monitor.snapshot()
+            if not snapshot.rows.predictions:
+                raise Problem(409, f"the window of {monitor.name!r} holds no predictions of the live version yet")
+            kept = self._kept.get(monitor.name)
+            if kept is None or not kept.is_of(snapshot):
+                kept = _Kept(snapshot.subject, snapshot.revision, _render(snapshot))
+                self._kept[monitor.name] = kept
+            return kept.html
+
+
+def _render(snapshot: Snapshot) -> str:
+    subject, rows = snapshot.subject, snapshot.rows
+    frame = to_frame(rows.predictions, rows.targets, subject.manifest.feature_schema)
+    return render(subject.reference, frame, evaluate(subject.reference, frame, subject.calibration)).html

@@ -1,0 +1,31 @@
+"""The composition point of the monitoring process: real collaborators, made after gunicorn's fork."""
+
+import atexit
+import sys
+import warnings
+
+from flask import Flask
+
+from contracts.errors import Fatal
+from contracts.logs import configure_logging
+from contracts.settings import load_settings
+from monitoring_service.app import create_app
+from monitoring_service.service import MonitoringService
+
+APP_LOAD_ERROR = 4  # tells gunicorn not to start the worker again
+
+
+def application() -> Flask:
+    """The app with its service running; stops the process with one line when it cannot."""
+    try:
+        settings = load_settings()
+        configure_logging("monitoring", settings.log_level)
+        service = MonitoringService.with_mongodb(settings)
+    except Fatal as error:
+        sys.stderr.write(f"monitoring service: {error}\n")
+        sys.exit(APP_LOAD_ERROR)
+    # scikit-learn and scipy warn about odd columns on every evaluation; what failed is counted and shown instead.
+    warnings.simplefilter("ignore")
+    service.start()
+    atexit.register(service.stop)
+    return create_app(settings, service)

@@ -1,0 +1,157 @@
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+from scipy import stats
+
+from contracts.schema import Feature
+from evaluation.calibration import calibrate, calibrate_column, rate_of_each, tail_quantile
+from evaluation.calibration_cache import CalibrationCache
+from evaluation.null_scores import jensen_shannon, null_severities, window_distance
+from evaluation.reference import Reference
+from evaluation.stat_tests import clip_bounds, drift_score, severity
+from tests.bundles import make_trips, publish_trips
+
+DISTANCE = Feature(name="trip_distance", kind="numerical")
+ZONE = Feature(name="PULocationID", kind="categorical")
+
+
+@pytest.fixture(scope="module")
+def trips() -> pd.DataFrame:
+    return make_trips(3_000, seed=3)
+
+
+def test_resampled_wasserstein_scores_are_those_of_evidently(trips: pd.DataFrame) -> None:
+    values = trips["trip_distance"]
+    ordered = np.clip(np.sort(values.to_numpy()), *clip_bounds(values))
+    drawn = np.random.default_rng(1).choice(len(ordered), 400, replace=False)
+    others = np.delete(ordered, drawn)
+    unclipped = Feature(name="x", kind="numerical", drift_method="wasserstein")
+    expected = drift_score(unclipped, pd.Series(others), pd.Series(ordered[drawn]))
+    assert window_distance(ordered, drawn) == pytest.approx(expected, rel=1e-9)
+
+
+def test_resampled_jensen_shannon_scores_are_those_of_evidently() -> None:
+    counts = np.array([50, 30, 15, 4, 1])
+    drawn = np.random.default_rng(5).multivariate_hypergeometric(counts, 40)
+    expected = drift_score(ZONE, _repeated(counts - drawn), _repeated(drawn))
+    assert jensen_shannon(counts, 40, 1, np.random.default_rng(5))[0] == pytest.approx(expected, rel=1e-9)
+
+
+def _repeated(counts: np.ndarray) -> "pd.Series[str]":
+    return pd.Series(np.repeat([f"zone {number}" for number in range(len(counts))], counts))
+
+
+def test_the_same_seed_gives_the_same_thresholds(trips: pd.DataFrame) -> None:
+    first, again, other = (
+        calibrate(trips, [DISTANCE, ZONE], false_alarm_rate=0.01, seed=seed).columns for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first["trip_distance"] != other["trip_distance"]
+
+
+def test_a_column_keeps_its_threshold_when_another_is_added(trips: pd.DataFrame) -> None:
+    rate = rate_of_each(0.01, 2)
+    alone = calibrate(trips, [ZONE], false_alarm_rate=rate).columns["PULocationID"]
+    beside = calibrate(trips, [DISTANCE, ZONE], false_alarm_rate=0.01).columns["PULocationID"]
+    assert alone.severities == pytest.approx(beside.severities)
+
+
+def test_thresholds_fall_as_windows_grow(trips: pd.DataFrame) -> None:
+    for column in calibrate(trips, [DISTANCE, ZONE], false_alarm_rate=0.01).columns.values():
+        thresholds = [column.at(rows) for rows in (30, 50, 100, 300, 1_000, 1_500, 5_000, 50_000)]
+        assert thresholds == sorted(thresholds, reverse=True)
+
+
+def test_a_threshold_between_grid_points_is_what_resampling_there_gives(trips: pd.DataFrame) -> None:
+    for column in (DISTANCE, ZONE):
+        random = np.random.default_rng(9)
+        rows = 700
+        calibrated = calibrate_column(column, trips[column.name], 0.01, random).at(rows)
+        resampled = tail_quantile(null_severities(column, trips[column.name], rows, random), 0.01)
+        assert calibrated == pytest.approx(resampled, rel=0.12)
+
+
+def test_the_family_of_columns_alarms_as_often_as_one_column_of_the_whole_rate() -> None:
+    rate = rate_of_each(0.01, 11)
+    assert 1 - (1 - rate) ** 11 == pytest.approx(0.01)
+
+
+def test_the_tail_of_a_gamma_is_found_from_few_samples() -> None:
+    scores = stats.gamma(4.0).rvs(1_000, random_state=1)
+    assert tail_quantile(scores, 0.001) == pytest.approx(stats.gamma(4.0).isf(0.001), rel=0.08)
+
+
+def test_undrifted_windows_alarm_about_as_rarely_as_stated() -> None:
+    # Windows and reference are drawn from one population; at a rate of 0.05, 20 of 400 are expected.
+    population = make_trips(60_000, seed=11)["trip_distance"]
+    reference, rest = population[:5_000].reset_index(drop=True), population[5_000:].to_numpy()
+    thresholds = calibrate_column(DISTANCE, reference, 0.05, np.random.default_rng(0))
+    random = np.random.default_rng(1)
+    windows = [pd.Series(random.choice(rest, 300, replace=False)) for _ in range(400)]
+    alarms = sum(drift_score(DISTANCE, reference, window) > thresholds.at(300) for window in windows)
+    assert 4 <= alarms <= 44
+
+
+def test_a_constant_column_never_alarms() -> None:
+    constant = pd.Series(np.full(500, 7.0))
+    thresholds = calibrate_column(DISTANCE, constant, 0.01, np.random.default_rng(0))
+    assert thresholds.at(100) > drift_score(DISTANCE, constant, constant[:100])
+
+
+def test_p_value_methods_are_calibrated_towards_small_values(trips: pd.DataFrame) -> None:
+    column = Feature(name="trip_distance", kind="numerical", drift_method="ks")
+    reference = trips["trip_distance"][:400]
+    thresholds = calibrate_column(column, reference, 0.01, np.random.default_rng(0))
+    threshold = thresholds.at(100)
+    assert 0.0005 < threshold < 0.08
+    moved = drift_score(column, reference, reference[:100] * 3)
+    assert moved < threshold
+    assert severity("ks", moved) > severity("ks", threshold)
+
+
+def test_a_reference_that_is_too_small_fails_alone(trips: pd.DataFrame) -> None:
+    reference = {"PULocationID": trips["PULocationID"], "trip_distance": trips["trip_distance"][:20]}
+    calibration = calibrate(reference, [DISTANCE, ZONE], false_alarm_rate=0.01)
+    assert set(calibration.columns) == {"PULocationID"}
+    assert "20 values" in calibration.failures["trip_distance"]
+
+
+def test_an_unknown_method_fails_alone(trips: pd.DataFrame) -> None:
+    odd = Feature(name="trip_distance", kind="numerical", drift_method="astrology")
+    calibration = calibrate(trips, [odd, ZONE], false_alarm_rate=0.01)
+    assert set(calibration.columns) == {"PULocationID"}
+    assert "astrology" in calibration.failures["trip_distance"]
+
+
+def test_a_kept_calibration_is_read_back_instead_of_made_again(tmp_path: Path) -> None:
+    reference = _reference(tmp_path)
+    cache = CalibrationCache(tmp_path / "calibration")
+    made = cache.get(reference, "sha", false_alarm_rate=0.01)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("calibrated again")
+
+    assert cache.get(reference, "sha", false_alarm_rate=0.01, progress=fail) == made
+    with pytest.raises(AssertionError, match="again"):
+        cache.get(reference, "another reference", false_alarm_rate=0.01, progress=fail)
+    with pytest.raises(AssertionError, match="again"):
+        cache.get(reference, "sha", false_alarm_rate=0.02, progress=fail)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"columns": {"x": 1}}', orjson.dumps({"columns": {}})])
+def test_a_torn_cache_file_is_made_again(tmp_path: Path, content: bytes) -> None:
+    reference = _reference(tmp_path)
+    folder = tmp_path / "calibration"
+    made = CalibrationCache(folder).get(reference, "sha", false_alarm_rate=0.01)
+    (kept,) = folder.iterdir()
+    kept.write_bytes(content)
+    assert CalibrationCache(folder).get(reference, "sha", false_alarm_rate=0.01) == made
+    assert orjson.loads(kept.read_bytes())["columns"]
+
+
+def _reference(folder: Path) -> Reference:
+    bundle = publish_trips(folder / "models", rows=300)
+    return Reference.prepare(bundle.manifest, bundle.reference())

@@ -1,0 +1,227 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contracts.model_bundle import Manifest
+from contracts.schema import Feature, FeatureSchema
+from evaluation.calibration import Calibration, calibrate
+from evaluation.evaluate import evaluate
+from evaluation.performance import concept_drift_ratio, measure_performance
+from evaluation.reference import Reference
+from evaluation.stat_tests import P_VALUE_METHODS, drift_score, severity
+from tests.bundles import make_flowers, make_trips, publish_flowers, publish_trips
+
+
+@pytest.fixture(scope="module")
+def trips(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    bundle = publish_trips(tmp_path_factory.mktemp("models"), rows=3_000)
+    return Reference.prepare(bundle.manifest, bundle.reference())
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    bundle = publish_flowers(tmp_path_factory.mktemp("models"))
+    return Reference.prepare(bundle.manifest, bundle.reference())
+
+
+@pytest.fixture(scope="module")
+def thresholds(trips: Reference) -> Calibration:
+    return calibrate(trips.values, trips.columns, false_alarm_rate=0.001)
+
+
+def test_an_undrifted_window_raises_no_alarm(trips: Reference, thresholds: Calibration) -> None:
+    evaluation = evaluate(trips, make_trips(500, seed=21), thresholds)
+    assert evaluation.dataset_drift is False
+    assert evaluation.drifted_ratio == 0.0
+    assert evaluation.errors == {}
+
+
+def test_a_shifted_feature_is_named_and_takes_the_prediction_along(
+    trips: Reference, thresholds: Calibration
+) -> None:
+    evaluation = evaluate(trips, make_trips(500, seed=21, distance_factor=1.5), thresholds)
+    assert evaluation.dataset_drift is True
+    assert evaluation.drifted_columns == ["trip_distance", "prediction"]
+    assert evaluation.drifted_ratio == 0.5
+
+
+def test_a_single_shifted_column_is_data_set_drift(trips: Reference, thresholds: Calibration) -> None:
+    window = make_trips(500, seed=21).assign(DOLocationID="7")
+    evaluation = evaluate(trips, window, thresholds)
+    assert evaluation.drifted_columns == ["DOLocationID"]
+    assert evaluation.dataset_drift is True
+
+
+def test_without_calibration_there_are_scores_but_no_verdict(trips: Reference) -> None:
+    evaluation = evaluate(trips, make_trips(500, seed=21, distance_factor=3))
+    assert not evaluation.calibrated
+    assert evaluation.dataset_drift is None
+    assert evaluation.drifted_ratio is None
+    assert {column.drifted for column in evaluation.drift.values()} == {None}
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"), [(None, "only 0 values"), ("ten thousand categories", None), ("one category", None)]
+)
+def test_an_odd_column_never_stops_the_others(
+    trips: Reference, thresholds: Calibration, values: str | None, reason: str | None
+) -> None:
+    window = make_trips(500, seed=21)
+    window["PULocationID"] = (
+        [f"{n}-{values}" for n in window.index] if values == "ten thousand categories" else values
+    )
+    evaluation = evaluate(trips, window, thresholds)
+    assert set(evaluation.drift) >= {"DOLocationID", "trip_distance", "prediction"}
+    if reason:
+        assert reason in evaluation.errors["PULocationID"]
+        assert evaluation.dataset_drift is False
+    else:
+        assert evaluation.drifted_columns == ["PULocationID"]
+
+
+def test_one_row_gives_reasons_instead_of_scores(trips: Reference, thresholds: Calibration) -> None:
+    evaluation = evaluate(trips, make_trips(1), thresholds)
+    assert evaluation.drift == {}
+    assert set(evaluation.errors) == {"PULocationID", "DOLocationID", "trip_distance", "prediction"}
+    assert evaluation.dataset_drift is None
+
+
+def test_values_far_out_of_range_are_drift_but_do_not_blow_up_the_score(
+    trips: Reference, thresholds: Calibration
+) -> None:
+    near, far = make_trips(500, seed=21), make_trips(500, seed=21)
+    near.loc[:200, "trip_distance"] = 101.0
+    far.loc[:200, "trip_distance"] = 1e12
+    scores = [evaluate(trips, window, thresholds).drift["trip_distance"] for window in (near, far)]
+    assert scores[0].drifted
+    assert scores[0].score == scores[1].score < 10
+
+
+def test_a_few_absurd_values_do_not_hide_a_shift_in_the_reference() -> None:
+    reference = pd.Series(np.random.default_rng(0).lognormal(0.8, 0.7, 5_000))
+    spoiled = reference.copy()
+    spoiled[:3] = 1e6
+    column = Feature(name="x", kind="numerical")
+    assert drift_score(column, spoiled, reference * 1.5) == pytest.approx(
+        drift_score(column, reference, reference * 1.5), rel=0.05
+    )
+
+
+def test_the_reference_leaves_out_what_is_outside_of_the_known_range(trips: Reference) -> None:
+    rows = make_trips(100)
+    rows.loc[:9, "trip_distance"] = 500.0
+    assert len(Reference.prepare(trips.manifest, rows).values["trip_distance"]) == 90
+
+
+@pytest.mark.parametrize(
+    "method", ["ks", "psi", "hellinger", "jensenshannon", "cramer_von_mises", "wasserstein", "ed"]
+)
+def test_a_method_of_evidently_may_be_chosen_in_the_schema(method: str) -> None:
+    column = Feature(name="trip_distance", kind="numerical", drift_method=method)
+    reference = make_trips(400, seed=1)["trip_distance"]
+    same, moved = (
+        severity(method, drift_score(column, reference, window["trip_distance"]))
+        for window in (make_trips(400, seed=2), make_trips(400, seed=2, distance_factor=2.0))
+    )
+    assert moved > same
+
+
+def test_methods_point_the_way_that_evidently_says() -> None:
+    from evidently.legacy.calculations.stattests.registry import get_registered_stattest
+
+    column, same = Feature(name="x", kind="numerical"), pd.Series(np.arange(100.0))
+    for method in ("ks", "t_test", "mannw", "wasserstein", "psi", "ed", "kl_div"):
+        test = get_registered_stattest(method, "num")  # type: ignore[arg-type]
+        if test is not None:
+            drifted = test(same, same, "num", 0.05).drifted
+            assert not drifted, method
+            score = drift_score(column.model_copy(update={"drift_method": method}), same, same)
+            assert (score > 0.5) == (method in P_VALUE_METHODS), method
+
+
+def test_regression_measures_are_those_of_the_labelled_rows(trips: Reference) -> None:
+    rows = make_trips(400, seed=4)
+    rows.loc[200:, "target"] = np.nan
+    evaluation = evaluate(trips, rows)
+    error = rows["prediction"][:200] - rows["target"][:200]
+    assert evaluation.labelled_rows == 200
+    assert evaluation.label_coverage == 0.5
+    assert evaluation.performance.measures["mae"] == pytest.approx(error.abs().mean())
+    assert evaluation.performance.measures["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    assert evaluation.performance.measures["mean_error"] == pytest.approx(error.mean())
+
+
+def test_concept_drift_is_the_growth_of_the_error(trips: Reference) -> None:
+    rows = make_trips(400, seed=4)
+    worse = rows.assign(target=rows["prediction"] + 2 * trips.performance.measures["mae"])
+    assert evaluate(trips, worse).concept_drift_ratio == pytest.approx(1.0)
+
+
+def test_too_few_labels_give_no_performance(trips: Reference) -> None:
+    rows = make_trips(400, seed=4)
+    rows.loc[10:, "target"] = np.nan
+    evaluation = evaluate(trips, rows)
+    assert evaluation.performance.measures == {}
+    assert evaluation.concept_drift_ratio is None
+
+
+def test_classification_measures_judge_the_classes_that_were_answered(flowers: Reference) -> None:
+    rows = make_flowers(400, seed=5)
+    performance = evaluate(flowers, rows).performance
+    assert performance.measures["accuracy"] == pytest.approx((rows["prediction"] == rows["target"]).mean())
+    assert set(performance.measures) == {"accuracy", "precision", "recall", "f1"}
+
+
+def test_probabilities_add_the_area_under_the_curve_and_leave_accuracy_alone(flowers: Reference) -> None:
+    rows = make_flowers(400, seed=5)
+    for name in flowers.manifest.classes or ():
+        rows[f"probability_{name}"] = np.where(rows["target"] == name, 0.8, 0.1)
+    measures = evaluate(flowers, rows).performance.measures
+    assert measures["roc_auc"] == pytest.approx(1.0)
+    assert measures["accuracy"] == pytest.approx((rows["prediction"] == rows["target"]).mean())
+
+
+def test_a_window_with_a_single_class_still_has_an_accuracy(flowers: Reference) -> None:
+    rows = make_flowers(400, seed=5)
+    rows = rows[rows["target"] == "setosa"].assign(prediction="setosa")
+    for name in flowers.manifest.classes or ():
+        rows[f"probability_{name}"] = 0.5
+    performance = evaluate(flowers, rows).performance
+    assert performance.measures["accuracy"] == 1.0
+    assert "roc_auc" in {**performance.measures, **performance.errors}
+
+
+def test_a_class_may_be_called_target() -> None:
+    manifest = _manifest_of_classes("target", "prediction")
+    rows = pd.DataFrame({"x": 1.0, "prediction": ["target", "prediction"] * 20, "target": "target"})
+    assert measure_performance(rows, manifest).measures["accuracy"] == 0.5
+
+
+def test_concept_drift_is_unknown_when_the_reference_has_no_error(trips: Reference) -> None:
+    perfect = make_trips(100).assign(target=lambda rows: rows["prediction"])
+    performance = measure_performance(perfect, trips.manifest)
+    assert concept_drift_ratio(trips.performance, performance, "regression") is None
+
+
+def _manifest_of_classes(*classes: str) -> Manifest:
+    return Manifest(
+        name="odd",
+        version="v1",
+        task="classification",
+        feature_schema=FeatureSchema(features=(Feature(name="x", kind="numerical"),)),
+        target="a class",
+        classes=classes,
+        metrics={},
+        data_source="tests",
+        data_period="none",
+        libraries={},
+        files={},
+    )
+
+
+def test_the_package_knows_no_service_and_no_store() -> None:
+    sources = "".join(path.read_text() for path in Path("evaluation").glob("*.py"))
+    for forbidden in ("monitoring_service", "batch_flows", "pymongo", "event_store", "datetime.now", "time.time"):
+        assert forbidden not in sources
