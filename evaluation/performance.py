@@ -1,13 +1,16 @@
-"""How well the model did on the rows whose target is known, through Evidently's metrics."""
+"""How well the model did on the rows whose target is known.
+
+Measured with the scikit-learn functions that Evidently's metrics call, and to the same values: Evidently's make a
+page of plots beside, and raise for a window that holds two of three classes or whose errors are all equal.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from evidently import DataDefinition, Dataset, MulticlassClassification, Regression, Report
-from evidently import metrics as evidently_metrics
+from sklearn import metrics
 
 from contracts.model_bundle import Manifest
 from contracts.schema import Task
@@ -16,23 +19,7 @@ from evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
 MIN_LABELLED = 30
 """Fewer labelled rows say nothing about a model."""
 
-MetricFactory = Callable[[], Any]
-
-# Without the plots, which would be computed and thrown away.
-REGRESSION: dict[str, MetricFactory] = {
-    "mae": lambda: evidently_metrics.MAE(error_distr=False),
-    "rmse": lambda: evidently_metrics.RMSE(error_distr=False),
-    "r2": lambda: evidently_metrics.R2Score(error_distr=False),
-    "mean_error": lambda: evidently_metrics.MeanError(error_plot=False),
-}
-# Averaged over the classes, each weighing the same (macro).
-CLASSIFICATION: dict[str, MetricFactory] = {
-    "accuracy": evidently_metrics.Accuracy,
-    "precision": lambda: evidently_metrics.Precision(conf_matrix=False),
-    "recall": lambda: evidently_metrics.Recall(conf_matrix=False),
-    "f1": lambda: evidently_metrics.F1Score(conf_matrix=False),
-}
-PROBABILISTIC: dict[str, MetricFactory] = {"roc_auc": lambda: evidently_metrics.RocAuc(roc_curve=False)}
+Measure = Callable[[pd.DataFrame], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,90 +33,63 @@ class Performance:
 
 def measure_performance(frame: pd.DataFrame, manifest: Manifest) -> Performance:
     """Performance on the labelled rows of a conformed frame; no measures when they are too few."""
-    labelled = frame.dropna(subset=[PREDICTION, TARGET]).reset_index(drop=True)
+    labelled = frame.dropna(subset=[PREDICTION, TARGET])
     if len(labelled) < MIN_LABELLED:
         return Performance(len(labelled))
-    if manifest.task == "regression":
-        definition = DataDefinition(
-            numerical_columns=[PREDICTION, TARGET], regression=[Regression(target=TARGET, prediction=PREDICTION)]
-        )
-        return _measured(labelled[[PREDICTION, TARGET]], [(definition, REGRESSION)])
-    return _measure_classification(labelled, manifest.classes or ())
+    wanted = REGRESSION if manifest.task == "regression" else _classification(labelled, manifest.classes or ())
+    measures: dict[str, float] = {}
+    errors: dict[str, str] = {}
+    for name, measure in wanted.items():
+        try:
+            measures[name] = float(measure(labelled))
+        except ValueError as error:
+            errors[name] = str(error)
+    return Performance(len(labelled), measures, errors)
 
 
-def _measure_classification(labelled: pd.DataFrame, classes: Sequence[str]) -> Performance:
-    """Classes are numbered, because Evidently names probability columns like them, and a class may be 'target'."""
-    names = {name: f"class {number}" for number, name in enumerate(classes)}
-    frame = pd.DataFrame(
-        {
-            PREDICTION: labelled[PREDICTION].map(lambda value: names.get(value, value)),
-            TARGET: labelled[TARGET].map(lambda value: names.get(value, value)),
-        }
-    )
-    parts = [(_classification(), CLASSIFICATION)]
+def _scored(function: Callable[..., float], **options: object) -> Measure:
+    return lambda rows: function(rows[TARGET], rows[PREDICTION], **options)
+
+
+def _r2(rows: pd.DataFrame) -> float:
+    if rows[TARGET].nunique() == 1:
+        raise ValueError("r2 is undefined while all targets are equal")
+    return float(metrics.r2_score(rows[TARGET], rows[PREDICTION]))
+
+
+REGRESSION: Mapping[str, Measure] = {
+    "mae": _scored(metrics.mean_absolute_error),
+    "rmse": _scored(metrics.root_mean_squared_error),
+    "r2": _r2,
+    "mean_error": lambda rows: float((rows[PREDICTION] - rows[TARGET]).mean()),
+}
+"""Errors are prediction less target, so a positive mean error means that the model predicts too much."""
+
+# Averaged over the classes, each weighing the same.
+_MACRO = {"average": "macro", "zero_division": 0}
+CLASSIFICATION: Mapping[str, Measure] = {
+    "accuracy": _scored(metrics.accuracy_score),
+    "precision": _scored(metrics.precision_score, **_MACRO),
+    "recall": _scored(metrics.recall_score, **_MACRO),
+    "f1": _scored(metrics.f1_score, **_MACRO),
+}
+
+
+def _classification(labelled: pd.DataFrame, classes: Sequence[str]) -> dict[str, Measure]:
+    wanted = dict(CLASSIFICATION)
     probabilities = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
     if classes and set(probabilities) <= set(labelled.columns) and labelled[probabilities].notna().all(axis=None):
-        frame[list(names.values())] = labelled[probabilities].astype(float)
-        parts.append((_classification(list(names.values())), PROBABILISTIC))
-    return _measured(frame, parts)
+        wanted["roc_auc"] = partial(_roc_auc, classes=classes)
+    return wanted
 
 
-def _classification(probabilities: list[str] | None = None) -> DataDefinition:
-    # With probabilities Evidently decides the class anew from them, so labels are judged without.
-    labels = None if probabilities else PREDICTION
-    return DataDefinition(
-        categorical_columns=[PREDICTION, TARGET],
-        numerical_columns=probabilities,
-        classification=[
-            MulticlassClassification(target=TARGET, prediction_labels=labels, prediction_probas=probabilities)
-        ],
-    )
-
-
-def _measured(
-    frame: pd.DataFrame, parts: Sequence[tuple[DataDefinition, Mapping[str, MetricFactory]]]
-) -> Performance:
-    measures: dict[str, float] = {}
-    errors: dict[str, str] = {}
-    for definition, wanted in parts:
-        dataset = Dataset.from_pandas(frame, data_definition=definition)
-        found, wrong = _values_or_reasons(dataset, wanted)
-        measures |= found
-        errors |= wrong
-    return Performance(len(frame), measures, errors)
-
-
-def _values_or_reasons(
-    dataset: Dataset, wanted: Mapping[str, MetricFactory]
-) -> tuple[dict[str, float], dict[str, str]]:
-    """All measures in one report; when one of them makes it raise, each in a report of its own."""
-    try:
-        return _values(dataset, wanted), {}
-    except Exception as error:  # noqa: BLE001  Evidently raises whatever its libraries do
-        if len(wanted) == 1:
-            return {}, dict.fromkeys(wanted, str(error))
-    measures: dict[str, float] = {}
-    errors: dict[str, str] = {}
-    for name, factory in wanted.items():
-        found, wrong = _values_or_reasons(dataset, {name: factory})
-        measures |= found
-        errors |= wrong
-    return measures, errors
-
-
-def _values(dataset: Dataset, wanted: Mapping[str, MetricFactory]) -> dict[str, float]:
-    metrics = {name: factory() for name, factory in wanted.items()}
-    with np.errstate(all="ignore"):
-        snapshot = Report(list(metrics.values())).run(current_data=dataset, reference_data=None)
-    results = {
-        name: snapshot.context.get_metric_result(metric.get_metric_id()) for name, metric in metrics.items()
-    }
-    values = {name: _number(result) for name, result in results.items()}
-    return {name: value for name, value in values.items() if np.isfinite(value)}
-
-
-def _number(result: Any) -> float:
-    return float(result.mean.value if hasattr(result, "mean") else result.value)
+def _roc_auc(rows: pd.DataFrame, classes: Sequence[str]) -> float:
+    """Each class against the rest, averaged over the classes that the targets hold."""
+    present = [name for name in classes if 0 < int((rows[TARGET] == name).sum()) < len(rows)]
+    if not present:
+        raise ValueError("roc_auc is undefined while all targets are of one class")
+    areas = [metrics.roc_auc_score(rows[TARGET] == name, rows[f"{PROBABILITY_PREFIX}{name}"]) for name in present]
+    return float(np.mean(areas))
 
 
 def error_of(performance: Performance, task: Task) -> float | None:

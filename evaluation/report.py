@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from evidently import DataDefinition, Dataset, MulticlassClassification, Regression, Report
+from evidently import (
+    BinaryClassification,
+    DataDefinition,
+    Dataset,
+    MulticlassClassification,
+    Regression,
+    Report,
+)
 from evidently.core.report import Snapshot
 from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset, RegressionPreset
 
@@ -116,14 +123,23 @@ def _definition(reference: Reference, *, labelled: bool) -> DataDefinition:
     tasks: dict[str, Any] = {}
     if labelled:
         columns.append(reference.columns[-1].model_copy(update={"name": TARGET}))
-        tasks = (
-            {"regression": [Regression(target=TARGET, prediction=PREDICTION)]}
-            if reference.manifest.task == "regression"
-            else {"classification": [MulticlassClassification(target=TARGET, prediction_labels=PREDICTION)]}
-        )
+        tasks = _task(reference.manifest)
     return DataDefinition(
         numerical_columns=_names(columns, "numerical"), categorical_columns=_names(columns, "categorical"), **tasks
     )
+
+
+def _task(manifest: Manifest) -> dict[str, Any]:
+    if manifest.task == "regression":
+        return {"regression": [Regression(target=TARGET, prediction=PREDICTION)]}
+    if manifest.classes and len(manifest.classes) == 2:
+        positive = _legible_category(manifest.classes[1])
+        return {
+            "classification": [
+                BinaryClassification(target=TARGET, prediction_labels=PREDICTION, pos_label=positive)
+            ]
+        }
+    return {"classification": [MulticlassClassification(target=TARGET, prediction_labels=PREDICTION)]}
 
 
 def _names(columns: list[Feature], kind: str) -> list[str]:

@@ -70,4 +70,4 @@ class Refill:
 
 def _in_short(reason: str) -> str:
     """pymongo's message without its settings and topology, which no one reads on a page."""
-    return reason.split(" (configured")[0].split(", Timeout:")[0][:200]
+    return reason.split(" (configured", maxsplit=1)[0].split(", Timeout:", maxsplit=1)[0][:200]

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from contracts.schema import Feature
+from evaluation import null_scores
 from evaluation.calibration import calibrate, calibrate_column, rate_of_each, tail_quantile
 from evaluation.calibration_cache import CalibrationCache
 from evaluation.null_scores import jensen_shannon, null_severities, window_distance
@@ -126,8 +127,11 @@ def test_an_unknown_method_fails_alone(trips: pd.DataFrame) -> None:
     assert "astrology" in calibration.failures["trip_distance"]
 
 
-def test_a_kept_calibration_is_read_back_instead_of_made_again(tmp_path: Path) -> None:
+def test_a_kept_calibration_is_read_back_instead_of_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reference = _reference(tmp_path)
+    monkeypatch.setattr(null_scores, "RESAMPLES", 20)
     cache = CalibrationCache(tmp_path / "calibration")
     made = cache.get(reference, "sha", false_alarm_rate=0.01)
 
@@ -142,7 +146,8 @@ def test_a_kept_calibration_is_read_back_instead_of_made_again(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"columns": {"x": 1}}', orjson.dumps({"columns": {}})])
-def test_a_torn_cache_file_is_made_again(tmp_path: Path, content: bytes) -> None:
+def test_a_torn_cache_file_is_made_again(tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(null_scores, "RESAMPLES", 20)
     reference = _reference(tmp_path)
     folder = tmp_path / "calibration"
     made = CalibrationCache(folder).get(reference, "sha", false_alarm_rate=0.01)
