@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batch_flows.steps import WindowRows
 from batch_flows.window import Window
 from contracts.model_bundle import Manifest
-from evaluation.evaluate import Evaluation
+
+if TYPE_CHECKING:
+    from evaluation.evaluate import Evaluation
 
 FLOW = "drift-report"
 
@@ -19,7 +21,7 @@ class DriftSummary:
     manifest: Manifest
     window: Window
     rows: WindowRows
-    evaluation: Evaluation
+    evaluation: "Evaluation"
 
     @property
     def report_id(self) -> str:

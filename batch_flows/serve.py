@@ -1,5 +1,6 @@
 """`python -m batch_flows.serve`: schedules the flows on the Prefect server and runs what is due."""
 
+import logging
 import signal
 import sys
 import time
@@ -7,11 +8,10 @@ import time
 import structlog
 
 from batch_flows.prefect_settings import prepare_environment, server_answers
-from contracts.errors import SettingsError
+from contracts.errors import Fatal
 from contracts.logs import configure_logging
-from contracts.settings import load_settings
+from contracts.settings import Settings, load_settings
 
-CONCURRENT_RUNS = 2
 RETRY_SECONDS = 2.0
 REMIND_SECONDS = 30.0
 
@@ -28,25 +28,39 @@ def wait_for_server(api_url: str) -> None:
         time.sleep(RETRY_SECONDS)
 
 
+def serve_forever(settings: Settings) -> None:
+    """Serve, and begin again when the Prefect server was away for longer than its client puts up with."""
+    from batch_flows.runner import serve_until_stopped
+    from batch_flows.schedule import deployments
+
+    while True:
+        wait_for_server(settings.prefect_api_url)
+        planned = deployments(settings)
+        log.info("serving", deployments=[f"{plan.flow_name}/{plan.name}" for plan in planned])
+        try:
+            serve_until_stopped(planned)
+        except Exception as error:  # noqa: BLE001  Prefect raises what its HTTP client and task groups do
+            log.error("serving was interrupted; starting again", reason=f"{type(error).__name__}: {error}"[:300])
+            time.sleep(RETRY_SECONDS)
+
+
 def main() -> int:
     """Serve until stopped; a wrong setting ends it with one line and code 2."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as the first process of a container it has no default
+    # Neither is certain: a container's first process ignores SIGTERM, a shell's background process SIGINT.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
         settings = load_settings()
-    except SettingsError as error:
+        prepare_environment(settings)
+    except Fatal as error:
         sys.stderr.write(f"flows: {error}\n")
         return 2
     configure_logging("flows", settings.log_level)
-    prepare_environment(settings)
-    wait_for_server(settings.prefect_api_url)
-
-    from prefect import serve
-
-    from batch_flows.schedule import deployments
-
-    planned = deployments(settings)
-    log.info("serving", deployments=[f"{plan.flow_name}/{plan.name}" for plan in planned])
-    serve(*planned, limit=CONCURRENT_RUNS, print_starting_message=False)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every poll
+    try:
+        serve_forever(settings)
+    except KeyboardInterrupt:
+        log.info("stopped")
     return 0
 
 

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from batch_flows.html_file import write_atomically
@@ -18,10 +17,12 @@ from contracts.event_store import EventStore
 from contracts.events import Prediction
 from contracts.model_bundle import ModelBundle, load_bundle
 from contracts.settings import Settings
-from evaluation.calibration import Calibration
-from evaluation.calibration_cache import CalibrationCache
-from evaluation.frames import to_frame
-from evaluation.reference import Reference
+
+if TYPE_CHECKING:  # the process that schedules imports this module too, and does without 150 MB of libraries
+    import pandas as pd
+
+    from evaluation.calibration import Calibration
+    from evaluation.reference import Reference
 
 MAX_ROWS = 50_000
 SAMPLE_SEED = 20210101
@@ -31,7 +32,7 @@ SAMPLE_SEED = 20210101
 class WindowRows:
     """A window's predictions of one version as a frame, and what was counted while reading them."""
 
-    frame: pd.DataFrame
+    frame: "pd.DataFrame"
     predictions: int
     other_versions: Mapping[str, int]
 
@@ -50,6 +51,8 @@ def read_bundle(settings: Settings, model: str, version: str | None) -> ModelBun
 @step(name="Read window from MongoDB", minutes=30)
 def read_window(settings: Settings, bundle: ModelBundle, window: Window) -> WindowRows:
     """Predictions of the bundle's version in the window, joined with the targets that have arrived."""
+    from evaluation.frames import to_frame
+
     version = bundle.manifest.version
     others: Counter[str] = Counter()
     with closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store:
@@ -60,7 +63,7 @@ def read_window(settings: Settings, bundle: ModelBundle, window: Window) -> Wind
         "window %s: %d predictions of version %s, %d with a target, %d of other versions",
         *(window, sample.seen, version, len(targets), others.total()),
     )
-    frame = to_frame(sample.kept, targets, bundle.manifest.feature_schema) if sample.kept else pd.DataFrame()
+    frame = to_frame(sample.kept, targets, bundle.manifest.feature_schema)
     return WindowRows(frame, sample.seen, dict(others))
 
 
@@ -73,8 +76,10 @@ def _of_version(stream: Iterable[Prediction], version: str, others: Counter[str]
 
 
 @step(name="Calibrate thresholds", minutes=10)
-def calibrate(settings: Settings, bundle: ModelBundle, reference: Reference) -> Calibration:
+def calibrate(settings: Settings, bundle: ModelBundle, reference: "Reference") -> "Calibration":
     """The thresholds that monitoring uses too; computed when nobody has kept them yet."""
+    from evaluation.calibration_cache import CalibrationCache
+
     return CalibrationCache(settings.data_dir / "calibration").get(
         reference, bundle.reference_sha256, false_alarm_rate=settings.false_alarm_rate
     )

@@ -13,9 +13,6 @@ from batch_flows.report_page import with_facts
 from batch_flows.window import Window, choose_window
 from contracts.errors import SextantError
 from contracts.settings import Settings, load_settings
-from evaluation.evaluate import evaluate
-from evaluation.reference import Reference
-from evaluation.report import render
 
 
 @flow(
@@ -48,6 +45,10 @@ def drift_report(
 
 
 def _report(settings: Settings, model: str, version: str | None, window: Window) -> "State[Any]":
+    from evaluation.evaluate import evaluate
+    from evaluation.reference import Reference
+    from evaluation.report import render
+
     bundle = steps.read_bundle(settings, model, version)
     rows = steps.read_window(settings, bundle, window)
     if not rows.rows:

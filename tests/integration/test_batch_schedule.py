@@ -132,4 +132,5 @@ def test_a_served_flow_waits_for_its_server_runs_and_leaves_artifacts(
     assert (empty["state_type"], empty["state_name"]) == ("COMPLETED", "Empty")
     assert empty["state"]["message"].startswith("no predictions of taxi version v1")
 
-    assert flows.stop() in {0, -15, 143}
+    assert flows.stop() == 0
+    assert prefect.deployment()["paused"] is True  # or the server would pile up runs that nobody takes

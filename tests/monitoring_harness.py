@@ -1,0 +1,86 @@
+"""A monitoring service without threads and without MongoDB: the test strikes its beats."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from contracts.errors import StoreUnavailable
+from contracts.events import Prediction, Target
+from contracts.settings import Settings
+from evaluation.calibration import Calibration
+from monitoring_service.app import create_app
+from monitoring_service.evaluator import Evaluator
+from monitoring_service.model_monitor import ModelMonitor
+from monitoring_service.service import MonitoringService
+from tests.bundles import make_trips
+from tests.events import START, body_of, predictions_from, targets_from
+
+NOW = START + timedelta(hours=1)
+
+
+class FakeStore:
+    """A history in memory that may be away."""
+
+    def __init__(self, predictions: Iterable[Prediction] = (), targets: Iterable[Target] = ()) -> None:
+        self.predictions = list(predictions)
+        self.targets = {target.prediction_id: target for target in targets}
+        self.away = False
+
+    def latest(self, model: str, count: int) -> list[Prediction]:
+        if self.away:
+            raise StoreUnavailable("MongoDB: refused (configured timeouts: many)")
+        return [prediction for prediction in self.predictions if prediction.model == model][-count:]
+
+    def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
+        return {key: self.targets[key] for key in prediction_ids if key in self.targets}
+
+
+class Harness:
+    """A service whose beats the test strikes itself."""
+
+    def __init__(self, settings: Settings, store: FakeStore) -> None:
+        self.service = MonitoringService(settings, store, clock=lambda: NOW)
+        self.client: FlaskClient = create_app(settings, self.service).test_client()
+        self.evaluator = Evaluator(
+            self.service.monitors,
+            min_rows=settings.window_min_rows,
+            clock=lambda: NOW,
+            count_error=self.service.metrics.count_error,
+        )
+
+    def monitor(self, name: str = "taxi") -> ModelMonitor:
+        monitor = self.service.monitors.get(name)
+        assert monitor is not None
+        return monitor
+
+    def calibrate_with(self, calibration: Calibration) -> None:
+        self.monitor().calibrated(self.monitor().subject, calibration)
+
+    def post(self, body: Any) -> dict[str, Any]:
+        response = self.client.post("/events", json=body)
+        assert response.status_code == 202, response.text
+        answer: dict[str, Any] = response.json
+        return answer
+
+    def drift(self, name: str = "taxi") -> dict[str, Any]:
+        answer: dict[str, Any] = self.client.get(f"/models/{name}/drift").json
+        return answer
+
+    def samples(self) -> dict[tuple[str, str], float]:
+        """Metric values by name and the most telling of their labels."""
+        families = text_string_to_metric_families(self.client.get("/metrics").text)
+        return {
+            (s.name, s.labels.get("feature") or s.labels.get("measure") or ""): s.value
+            for family in families
+            for s in family.samples
+            if s.labels.get("model", "taxi") == "taxi"
+        }
+
+
+def trip_events(rows: int, *, factor: float = 1.0, **options: Any) -> dict[str, Any]:
+    trips = make_trips(rows, seed=33, distance_factor=factor)
+    predictions = predictions_from(trips, **options)
+    return body_of(predictions, targets_from(trips, predictions)[: rows // 2])

@@ -1,0 +1,130 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from contracts.settings import Settings, load_settings
+from evaluation.calibration import Calibration, calibrate
+from evaluation.reference import Reference
+from tests.bundles import publish_trips
+from tests.events import START
+from tests.monitoring_harness import NOW, FakeStore, Harness, trip_events
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    publish_trips(tmp_path / "models")
+    return load_settings(data_dir=tmp_path, window_size=300, window_min_rows=100)
+
+
+@pytest.fixture
+def harness(settings: Settings) -> Harness:
+    return Harness(settings, FakeStore())
+
+
+@pytest.fixture(scope="module")
+def calibration(tmp_path_factory: pytest.TempPathFactory) -> Calibration:
+    bundle = publish_trips(tmp_path_factory.mktemp("models"))
+    reference = Reference.prepare(bundle.manifest, bundle.reference())
+    return calibrate(reference.values, reference.columns, false_alarm_rate=0.001)
+
+
+def test_nothing_is_said_before_there_are_rows_enough(harness: Harness) -> None:
+    harness.post(trip_events(99))
+    harness.evaluator.beat()
+    drift = harness.drift()
+    assert drift["dataset_drift"] is None
+    assert drift["evaluated_at"] is None
+    assert "99 of the 100 rows" in drift["status"]
+    assert ("sextant_drift_score", "trip_distance") not in harness.samples()
+    assert harness.samples()["sextant_window_rows", ""] == 99
+
+
+def test_before_calibration_there_are_scores_and_no_alarm(harness: Harness) -> None:
+    harness.post(trip_events(200, factor=3.0))
+    harness.evaluator.beat()
+    drift = harness.drift()
+    assert drift["calibrated"] is False
+    assert drift["dataset_drift"] is None
+    assert {feature["drifted"] for feature in drift["features"]} == {None}
+    samples = harness.samples()
+    assert samples["sextant_drift_score", "trip_distance"] > 0
+    assert ("sextant_drift_threshold", "trip_distance") not in samples
+    assert ("sextant_dataset_drift", "") not in samples
+    assert samples["sextant_calibrated", ""] == 0
+
+
+def test_calibration_brings_the_verdict_without_new_rows(harness: Harness, calibration: Calibration) -> None:
+    harness.post(trip_events(200, factor=1.5))
+    harness.evaluator.beat()
+    harness.calibrate_with(calibration)
+    harness.evaluator.beat()
+    assert harness.drift()["dataset_drift"] is True
+
+
+def test_drift_rises_and_falls_with_the_rows_in_the_window(harness: Harness, calibration: Calibration) -> None:
+    harness.calibrate_with(calibration)
+    seen = []
+    for number, factor in enumerate((1.0, 1.5, 1.0)):
+        start = START + timedelta(minutes=10 * number)
+        harness.post(trip_events(300, factor=factor, prefix=f"{number}-", start=start))
+        harness.evaluator.beat()
+        samples = harness.samples()
+        seen.append((harness.drift()["dataset_drift"], samples["sextant_dataset_drift", ""]))
+        assert samples["sextant_drift_detected", "trip_distance"] == samples["sextant_dataset_drift", ""]
+    assert seen == [(False, 0.0), (True, 1.0), (False, 0.0)]
+
+
+def test_a_window_that_did_not_change_is_not_judged_again(harness: Harness) -> None:
+    harness.post(trip_events(150))
+    harness.evaluator.beat()
+    first = harness.monitor().latest
+    harness.evaluator.beat()
+    assert harness.monitor().latest is first
+    harness.post(trip_events(1, prefix="new"))
+    harness.evaluator.beat()
+    assert harness.monitor().latest is not first
+
+
+def test_every_metric_of_an_evaluation_is_there(harness: Harness, calibration: Calibration) -> None:
+    harness.calibrate_with(calibration)
+    harness.post(trip_events(200))
+    harness.evaluator.beat()
+    samples = harness.samples()
+    for name in (
+        *("drifted_features", "drifted_features_ratio", "dataset_drift", "concept_drift_ratio", "model_info"),
+        *("label_coverage_ratio", "label_delay_seconds", "window_rows", "window_oldest_timestamp_seconds"),
+        *("last_evaluation_timestamp_seconds", "evaluation_duration_seconds"),
+    ):
+        assert (f"sextant_{name}", "") in samples, name
+    for name in ("drift_score", "drift_threshold", "drift_detected", "missing_values_ratio", "out_of_range_ratio"):
+        assert (f"sextant_{name}", "trip_distance") in samples, name
+    assert ("sextant_unseen_category_ratio", "PULocationID") in samples
+    assert ("sextant_drift_score", "prediction") in samples
+    assert ("sextant_performance", "mae") in samples
+    assert ("sextant_reference_performance", "rmse") in samples
+    assert samples["sextant_label_coverage_ratio", ""] == 0.5
+    assert samples["sextant_label_delay_seconds", ""] == 60.0
+    assert samples["sextant_last_evaluation_timestamp_seconds", ""] == NOW.timestamp()
+    assert samples["sextant_window_oldest_timestamp_seconds", ""] == START.timestamp()
+
+
+def test_every_metric_has_a_help_text(harness: Harness) -> None:
+    families = list(text_string_to_metric_families(harness.client.get("/metrics").text))
+    assert {family.name for family in families if not family.documentation} == set()
+
+
+def test_a_column_that_fails_is_counted_and_the_others_go_on(harness: Harness, calibration: Calibration) -> None:
+    harness.calibrate_with(calibration)
+    body = trip_events(200)
+    for prediction in body["predictions"]:
+        prediction["features"]["trip_distance"] = None
+    harness.post(body)
+    harness.evaluator.beat()
+    drift = harness.drift()
+    assert list(drift["errors"]) == ["trip_distance"]
+    assert {feature["name"] for feature in drift["features"]} == {"PULocationID", "DOLocationID", "prediction"}
+    samples = harness.samples()
+    assert samples["sextant_evaluation_errors_total", "trip_distance"] == 1
+    assert samples["sextant_missing_values_ratio", "trip_distance"] == 1.0

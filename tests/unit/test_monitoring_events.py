@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from contracts.settings import Settings, load_settings
+from tests.bundles import publish_flowers, publish_trips
+from tests.monitoring_harness import FakeStore, Harness, trip_events
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    publish_trips(tmp_path / "models")
+    return load_settings(data_dir=tmp_path, window_size=300, window_min_rows=100)
+
+
+@pytest.fixture
+def harness(settings: Settings) -> Harness:
+    return Harness(settings, FakeStore())
+
+
+def test_events_are_taken_once_however_often_they_are_sent(harness: Harness) -> None:
+    body = trip_events(50)
+    assert harness.post(body) == {"accepted": 75, "duplicates": 0, "too_old": 0, "rejected": []}
+    assert harness.post(body) == {"accepted": 0, "duplicates": 75, "too_old": 0, "rejected": []}
+    assert harness.drift()["window"]["rows"] == 50
+
+
+def test_a_rejected_event_is_named_and_the_others_are_taken(harness: Harness) -> None:
+    body = trip_events(3)
+    body["predictions"][0]["model"] = "nobody"
+    answer = harness.post(body)
+    assert answer["rejected"] == [{"prediction_id": "p000000", "reason": "unknown model 'nobody'"}]
+    assert harness.drift()["window"]["rows"] == 2
+
+
+def test_a_model_that_was_published_a_moment_ago_is_known(harness: Harness, settings: Settings) -> None:
+    publish_flowers(settings.models_dir)
+    body = trip_events(3, model="iris")
+    assert harness.post(body)["rejected"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"[1]", "application/json", 422),
+        (b'{"predictions": [NaN]}', "application/json", 400),
+        (b"{}", "text/plain", 415),
+        (b"[" * 100_000, "application/json", 400),
+    ],
+)
+def test_a_wrong_body_is_a_problem_and_never_our_fault(
+    harness: Harness, content: bytes, content_type: str, status: int
+) -> None:
+    response = harness.client.post("/events", data=content, content_type=content_type)
+    assert response.status_code == status
+    assert response.mimetype == "application/problem+json"

@@ -1,0 +1,139 @@
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.errors import BundleError
+from contracts.model_bundle import ModelBundle
+from contracts.settings import Settings, load_settings
+from monitoring_service.app import create_app
+from monitoring_service.beat import Beat
+from monitoring_service.service import MonitoringService
+from tests.bundles import make_trips, publish_trips
+from tests.events import body_of, predictions_from, targets_from
+from tests.monitoring_harness import NOW, FakeStore, Harness, trip_events
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    publish_trips(tmp_path / "models")
+    return load_settings(data_dir=tmp_path, window_size=300, window_min_rows=100)
+
+
+@pytest.fixture
+def harness(settings: Settings) -> Harness:
+    return Harness(settings, FakeStore())
+
+
+def test_a_new_version_is_judged_by_its_own_rows_and_the_old_one_leaves_no_metric(
+    harness: Harness, settings: Settings
+) -> None:
+    harness.post(trip_events(150))
+    harness.evaluator.beat()
+    publish_trips(settings.models_dir, version="v2")
+    harness.evaluator.beat()
+    drift = harness.drift()
+    assert drift["model_version"] == "v2"
+    assert drift["dataset_drift"] is None
+    assert "150 more are of other model versions" in drift["status"]
+    assert 'version="v1"' not in harness.client.get("/metrics").text
+    harness.post(trip_events(120, version="v2", prefix="new"))
+    harness.evaluator.beat()
+    assert harness.drift()["window"]["rows"] == 120
+
+
+def test_a_corrupt_new_version_leaves_the_old_one_in_place(harness: Harness, settings: Settings) -> None:
+    bundle: ModelBundle = publish_trips(settings.models_dir, version="v2")
+    bundle.file("reference.parquet").write_bytes(b"broken")
+    harness.post(trip_events(150))
+    harness.evaluator.beat()
+    assert harness.drift()["model_version"] == "v1"
+    assert harness.drift()["evaluated_at"]
+
+
+def test_without_a_bundle_there_is_no_service(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"run: python prepare\.py"):
+        MonitoringService(load_settings(data_dir=tmp_path), FakeStore())
+
+
+def test_a_start_refills_the_window_from_the_store(settings: Settings) -> None:
+    trips = make_trips(500, seed=1)
+    predictions = predictions_from(trips)
+    harness = Harness(settings, FakeStore(predictions, targets_from(trips, predictions)))
+    harness.service.refill.beat()
+    harness.evaluator.beat()
+    drift = harness.drift()
+    assert drift["window"]["rows"] == 300
+    assert drift["performance"]["label_coverage"] == 1.0
+
+
+def test_a_refilled_window_is_the_one_that_an_uninterrupted_service_has(settings: Settings) -> None:
+    trips = make_trips(400, seed=1)
+    predictions = predictions_from(trips)
+    targets = targets_from(trips, predictions)[::3]
+    uninterrupted, restarted = Harness(settings, FakeStore()), Harness(settings, FakeStore(predictions, targets))
+    for start in range(0, 400, 40):
+        uninterrupted.post(body_of(predictions[start : start + 40]))
+    uninterrupted.post(body_of((), targets))
+    restarted.post(body_of(predictions[-20:]))  # live events that overtake the refill
+    restarted.service.refill.beat()
+    for harness in (uninterrupted, restarted):
+        harness.evaluator.beat()
+    assert uninterrupted.drift() == restarted.drift()
+
+
+def test_while_mongodb_is_away_events_are_kept_and_readiness_says_so(settings: Settings) -> None:
+    store = FakeStore(predictions_from(make_trips(50), prefix="stored"))
+    store.away = True
+    harness = Harness(settings, store)
+    harness.service.refill.beat()
+    harness.post(trip_events(30))
+    assert harness.service.problems()["window of taxi"] == "not refilled yet, MongoDB: refused"
+    store.away = False
+    harness.service.refill.beat()
+    assert "window of taxi" not in harness.service.problems()
+    assert harness.drift()["window"]["rows"] == 80
+
+
+def test_readiness_names_what_is_missing_and_liveness_does_not_care(harness: Harness) -> None:
+    response = harness.client.get("/readyz")
+    assert response.status_code == 503
+    assert "window of taxi" in response.json["detail"]
+    assert harness.client.get("/healthz").status_code == 200
+
+
+def test_a_started_service_becomes_ready_calibrates_and_stops(settings: Settings) -> None:
+    service = MonitoringService(settings, FakeStore(), clock=lambda: NOW)
+    client = create_app(settings, service).test_client()
+    service.start()
+    try:
+        assert _soon(lambda: client.get("/readyz").status_code == 200)
+        assert _soon(lambda: client.get("/readyz").json["calibrated"] == {"taxi": True})
+    finally:
+        service.stop()
+    assert set(service.problems()) == {"refill", "calibration", "evaluation"}
+
+
+def _soon(condition: Any, attempts: int = 600) -> bool:
+    pause = threading.Event()
+    for _ in range(attempts):
+        if condition():
+            return True
+        pause.wait(0.05)
+    return False
+
+
+def test_a_beat_goes_on_after_its_work_failed() -> None:
+    stop, beats = threading.Event(), []
+
+    def work() -> None:
+        beats.append(len(beats))
+        if len(beats) >= 3:
+            stop.set()
+        raise RuntimeError("this is a test")
+
+    beat = Beat("test", 0.0, work, stop)
+    beat.start()
+    beat.join(30)
+    assert beats == [0, 1, 2]

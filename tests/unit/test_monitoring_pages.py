@@ -1,0 +1,79 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.schema import Feature, FeatureSchema
+from contracts.settings import Settings, load_settings
+from evaluation.calibration import Calibration, calibrate
+from evaluation.reference import Reference
+from tests.bundles import make_trips, publish_bundle, publish_trips
+from tests.events import body_of, predictions_from
+from tests.monitoring_harness import FakeStore, Harness, trip_events
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    publish_trips(tmp_path / "models")
+    return load_settings(data_dir=tmp_path, window_size=300, window_min_rows=100)
+
+
+@pytest.fixture
+def harness(settings: Settings) -> Harness:
+    return Harness(settings, FakeStore())
+
+
+@pytest.fixture(scope="module")
+def calibration(tmp_path_factory: pytest.TempPathFactory) -> Calibration:
+    bundle = publish_trips(tmp_path_factory.mktemp("models"))
+    reference = Reference.prepare(bundle.manifest, bundle.reference())
+    return calibrate(reference.values, reference.columns, false_alarm_rate=0.001)
+
+
+def test_an_unknown_model_is_a_404_problem(harness: Harness) -> None:
+    for route in ("drift", "report"):
+        response = harness.client.get(f"/models/nobody/{route}")
+        assert (response.status_code, response.mimetype) == (404, "application/problem+json")
+
+
+def test_a_report_of_no_rows_is_a_409_problem(harness: Harness) -> None:
+    response = harness.client.get("/models/taxi/report")
+    assert response.status_code == 409
+    assert "no predictions" in response.json["detail"]
+
+
+def test_the_report_is_of_the_window_as_it_is_now(harness: Harness) -> None:
+    harness.post(trip_events(60))
+    assert "60 rows, 30 with target" in harness.client.get("/models/taxi/report").text
+    harness.post(trip_events(1, prefix="new"))
+    assert "61 rows, 30 with target" in harness.client.get("/models/taxi/report").text
+
+
+def test_the_live_page_is_legible_without_any_data(harness: Harness) -> None:
+    page = harness.client.get("/").text
+    assert "0 of the 100 rows that an evaluation needs" in page
+    assert "no evaluation yet" in page
+
+
+def test_the_live_page_shows_scores_thresholds_coverage_and_performance(
+    harness: Harness, calibration: Calibration
+) -> None:
+    harness.calibrate_with(calibration)
+    harness.post(trip_events(200, factor=1.5))
+    harness.evaluator.beat()
+    page = harness.client.get("/").text
+    for text in ("<polyline", "drifted", "50% (100 rows)", "mae", "wasserstein_clipped", "200 rows"):
+        assert text in page, text
+
+
+def test_hostile_reasons_are_escaped_on_the_live_page(tmp_path: Path, tmp_path_factory: Any) -> None:
+    odd = Feature(name="trip_distance", kind="numerical", drift_method="<script>alert(1)</script>")
+    schema = FeatureSchema(features=(odd,))
+    rows = make_trips(200)[["trip_distance", "prediction", "target"]]
+    publish_bundle(tmp_path / "models", rows, schema, name="taxi", version="v1", task="regression")
+    harness = Harness(load_settings(data_dir=tmp_path, window_min_rows=30), FakeStore())
+    harness.post(body_of(predictions_from(rows[:60])))
+    harness.evaluator.beat()
+    page = harness.client.get("/").text
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>" not in page
