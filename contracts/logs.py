@@ -2,35 +2,29 @@
 
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import structlog
+from structlog.typing import EventDict, Processor
 
 
 def _to_json(event: dict[str, Any], **_: Any) -> bytes:
-    return orjson.dumps(event, default=str)
+    return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
 
 
 def configure_logging(service: str, level: str) -> None:
     """Make structlog and the standard library's loggers write JSON lines that carry the service's name."""
 
-    def name_service(
-        _logger: object, _method: str, event: structlog.typing.EventDict
-    ) -> structlog.typing.EventDict:
-        event["service"] = service
+    def stamp(_logger: object, method: str, event: EventDict) -> EventDict:
+        # One processor for what structlog has four: a request logs a line, and the time counts.
+        event.update(service=service, level=method, timestamp=datetime.now(UTC))
         return event
 
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        name_service,
-    ]
-    # Our own lines skip the standard library's machinery: a request logs one, and it would cost 0.1 ms.
+    ours: list[Processor] = [stamp, structlog.processors.format_exc_info]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=_to_json)],
+        processors=[*ours, structlog.processors.JSONRenderer(serializer=_to_json)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
@@ -38,7 +32,7 @@ def configure_logging(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[stamp, structlog.stdlib.add_log_level, structlog.processors.format_exc_info],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(serializer=lambda event, **_: _to_json(event).decode()),
@@ -48,3 +42,11 @@ def configure_logging(service: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+
+
+def take_over_gunicorn_log(service: str, level: str) -> None:
+    """Make gunicorn's own lines JSON like the others; to be called from its on_starting hook."""
+    configure_logging(service, level)
+    gunicorn = logging.getLogger("gunicorn.error")
+    gunicorn.handlers.clear()
+    gunicorn.propagate = True

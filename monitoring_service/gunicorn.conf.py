@@ -1,5 +1,6 @@
 """How gunicorn runs the monitoring service: one process, since the windows are in its memory, with threads."""
 
+from contracts.logs import take_over_gunicorn_log
 from contracts.settings import load_settings
 
 _settings = load_settings()
@@ -14,3 +15,7 @@ graceful_timeout = 5
 proc_name = "sextant-monitoring"
 accesslog = None
 control_socket_disable = True
+
+
+def on_starting(server):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook
+    take_over_gunicorn_log("monitoring", _settings.log_level)

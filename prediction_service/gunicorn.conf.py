@@ -2,6 +2,7 @@
 
 from prometheus_client import multiprocess
 
+from contracts.logs import take_over_gunicorn_log
 from contracts.settings import load_settings
 
 _settings = load_settings()
@@ -15,6 +16,10 @@ graceful_timeout = 20
 proc_name = "sextant-prediction"
 accesslog = None
 control_socket_disable = True
+
+
+def on_starting(server):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook
+    take_over_gunicorn_log("prediction", _settings.log_level)
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook

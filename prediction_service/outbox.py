@@ -41,31 +41,32 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 class Outbox:
     """One connection to the outbox file; every process opens its own, after it was forked."""
 
-    def __init__(self, path: Path, max_bytes: int, *, durable: bool = True) -> None:
-        """Open (and where needed create) the file; `durable=False` is for the relay, whose progress may be lost.
-
-        Raises OutboxCorrupt when the file is not an outbox.
-        """
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        """Open the file, and create it where there is none; raises OutboxCorrupt when it is not an outbox."""
         self.path = path
         self._max_bytes = max_bytes
         self._guard = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock_fd = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o644)
         try:
-            self._connection = self._connect(durable)
+            self._connection = self._connect()
         except sqlite3.DatabaseError as error:
             os.close(self._lock_fd)
             raise OutboxCorrupt(
                 f"outbox {path} cannot be read ({error}); restart the prediction service"
             ) from error
+        # While this connection is open the log is never deleted, so its descriptor stays the right one.
+        self._log_fd = os.open(path.with_name(path.name + "-wal"), os.O_RDWR)
+        _sync_folder(path.parent)
         self._inode = path.stat().st_ino
         self._page_size: int = self._connection.execute("PRAGMA page_size").fetchone()[0]
 
-    def _connect(self, durable: bool) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=10, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            # NORMAL: SQLite syncs at checkpoints; append() syncs the log itself, outside of the lock.
+            connection.execute("PRAGMA synchronous = NORMAL")
             with self._exclusive():
                 connection.executescript(SCHEMA)
                 connection.executemany(
@@ -79,6 +80,7 @@ class Outbox:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+        os.close(self._log_fd)
         os.close(self._lock_fd)
 
     @property
@@ -98,6 +100,14 @@ class Outbox:
         with self._transaction():
             self._refuse_when_full()
             self._connection.executemany("INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", rows)
+        self._sync_log()
+
+    def _sync_log(self) -> None:
+        """Force the log to disk: group commit, for one sync serves all that was committed before it began."""
+        try:
+            os.fdatasync(self._log_fd)
+        except OSError as error:
+            raise OutboxUnavailable(f"the outbox cannot be synced to disk: {error}") from error
 
     def _refuse_when_full(self) -> None:
         if self._used_bytes() >= self._max_bytes:
@@ -221,6 +231,15 @@ class Outbox:
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make sure that new files are found in their folder after a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _translated(error: sqlite3.Error) -> OutboxFull | OutboxUnavailable:

@@ -26,7 +26,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Relay until `stop` is set; raises Fatal when the outbox is corrupt or another relay has it."""
 
     def open_outbox() -> Outbox:
-        return Outbox(settings.outbox_file, settings.outbox_max_bytes, durable=False)
+        return Outbox(settings.outbox_file, settings.outbox_max_bytes)
 
     open_outbox().close()
     lock = _lock_alone(settings.outbox_file)

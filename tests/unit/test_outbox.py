@@ -1,12 +1,13 @@
 """The outbox: what is accepted is on disk, accounted for, and never silently gone."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prediction_service.errors import OutboxCorrupt, OutboxFull
+from prediction_service.errors import OutboxCorrupt, OutboxFull, OutboxUnavailable
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_recovery import salvage, set_aside_if_corrupt
 from prediction_service.outbox_types import SINKS, NewEvent, RefusedEvent
@@ -33,8 +34,30 @@ def test_what_was_appended_is_there_after_reopening_the_file(tmp_path):
     assert [event.body for event in second.queued("mongodb", 10)] == [event.body for event in events(3)]
 
 
-def test_every_commit_is_synced_to_disk(outbox):
-    assert outbox._connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+def test_an_append_returns_only_after_its_commit_was_forced_to_disk(outbox, monkeypatch):
+    synced: list[tuple[int, int]] = []
+    other = Outbox(outbox.path, LIMIT)
+
+    def record(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, other.lag("mongodb")))
+
+    monkeypatch.setattr(os, "fdatasync", record)
+    outbox.append(events(2))
+    log = outbox.path.with_name(outbox.path.name + "-wal")
+    assert synced == [(log.stat().st_ino, 2)]  # the log that others read, once they could see the commit
+
+
+def test_a_disk_that_cannot_sync_acknowledges_nothing(outbox, monkeypatch):
+    def fail(descriptor: int) -> None:
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(OutboxUnavailable, match="input/output error"):
+        outbox.append(events(1))
+
+
+def test_checkpoints_sync_too(outbox):
+    assert outbox._connection.execute("PRAGMA synchronous").fetchone()[0] == 1  # NORMAL, not OFF
 
 
 def test_each_sink_has_a_cursor_of_its_own(outbox):
