@@ -90,6 +90,9 @@ def load_settings(**overrides: object) -> Settings:
         raise SettingsError("wrong settings: " + "; ".join(wrong)) from None
 
 
+TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+
+
 def multiprocess_dir() -> str | None:
     """Where gunicorn's workers share their metrics, if they do; prometheus_client reads the same variable."""
     return os.environ.get("PROMETHEUS_MULTIPROC_DIR")
@@ -104,3 +107,12 @@ def set_environment_defaults(**variables: str) -> None:
     """Set variables that a library reads when it is imported, where the operator has not set them."""
     for name, value in variables.items():
         os.environ.setdefault(name, value)
+
+
+def forbid_telemetry() -> None:
+    """Keep libraries from reporting home; to be called before onnxruntime is first imported.
+
+    onnxruntime 1.31 otherwise sends events to its maker from Linux too (its Privacy.md), and the request path
+    touches no network.
+    """
+    os.environ.update(TELEMETRY_OFF)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.settings import Settings, child_environment
+from contracts.settings import TELEMETRY_OFF, Settings, child_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PROCFILE = Path(__file__).with_name("Procfile")
@@ -89,9 +89,8 @@ def environment(settings: Settings) -> dict[str, str]:
         PYTHONPATH=str(ROOT),
         PYTHONUNBUFFERED="1",
         PREFECT_HOME=str(data / "prefect"),
-        PREFECT_SERVER_ANALYTICS_ENABLED="false",
         PREFECT_LOGGING_SERVER_LEVEL="WARNING",
-        DO_NOT_TRACK="1",
+        **TELEMETRY_OFF,
     )
 
 

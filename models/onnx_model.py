@@ -9,6 +9,7 @@ import pandas as pd
 
 from contracts.errors import Fatal
 from contracts.schema import FeatureSchema, Task
+from contracts.settings import forbid_telemetry
 
 TOLERANCE = 1e-4
 """Largest accepted difference, as a share of the prediction (or of 1, where that is larger).
@@ -66,6 +67,7 @@ class OnnxModel:
     """An ONNX model in a session like the service's: one thread, one input for each feature."""
 
     def __init__(self, model: bytes, schema: FeatureSchema, task: Task) -> None:
+        forbid_telemetry()
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

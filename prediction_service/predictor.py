@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from contracts.events import Value
 from contracts.model_bundle import ONNX_MODEL, PIPELINE, Manifest, ModelBundle
 from contracts.schema import Feature
+from contracts.settings import forbid_telemetry
 from prediction_service.errors import UnpredictableRecord
 
 Features = Mapping[str, Value]
@@ -76,6 +77,7 @@ def load_predictor(bundle: ModelBundle) -> Predictor:
 
 
 def _onnx_runtime(bundle: ModelBundle) -> Runtime:
+    forbid_telemetry()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
