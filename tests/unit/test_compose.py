@@ -54,6 +54,13 @@ def test_every_service_is_confined(name: str, service: dict[str, Any]) -> None:
     assert service.get("user", "sextant" if "build" in service else "root").split(":")[0] not in {"root", "0"}
 
 
+@pytest.mark.parametrize(("name", "service"), SERVICES)
+def test_every_tmpfs_but_tmp_has_an_owner_so_that_a_restart_finds_it_writable(
+    name: str, service: dict[str, Any]
+) -> None:
+    assert all("uid=10001" in mount for mount in service["tmpfs"] if mount.startswith("/data"))
+
+
 def test_mongodb_is_reachable_from_the_inside_only() -> None:
     mongo = services()["mongo"]
     assert "ports" not in mongo
