@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from flask import Flask, Response, request
+from flask import Flask, Response, jsonify, request
 
 from contracts.model_bundle import load_bundle
 from contracts.settings import child_environment, load_settings
@@ -42,12 +42,12 @@ class Round:
 
 
 def echo_app() -> Flask:
-    """The yardstick: the least that Flask can do with a JSON body."""
+    """The yardstick: a Flask route with no work in it, that takes JSON and answers it."""
     app = Flask(__name__)
 
     @app.post("/predict")
     def echo() -> Response:
-        return Response(request.get_data(), mimetype="application/json")
+        return jsonify(request.get_json())
 
     return app
 

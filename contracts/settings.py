@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
 
     bind_host: str = Field("127.0.0.1", description="Address that the services listen on")
-    prediction_workers: int = Field(4, ge=1, le=64, description="Worker processes of the prediction service")
+    prediction_workers: int = Field(3, ge=1, le=64, description="Worker processes of the prediction service")
     prediction_port: Port = Field(9696, description="Prediction service")
     relay_port: Port = Field(9697, description="Relay metrics")
     monitoring_port: Port = Field(8085, description="Monitoring service")

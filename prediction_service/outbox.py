@@ -14,7 +14,7 @@ from prediction_service.outbox_types import SINKS, NewEvent, QueuedEvent, Refuse
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: its last value is the number ever accepted
+    seq INTEGER PRIMARY KEY,  -- the newest row is never deleted, so that its seq is the number ever accepted
     at REAL NOT NULL,
     kind TEXT NOT NULL,
     body BLOB NOT NULL
@@ -45,6 +45,7 @@ class Outbox:
         """Open the file, and create it where there is none; raises OutboxCorrupt when it is not an outbox."""
         self.path = path
         self._max_bytes = max_bytes
+        self._unmeasured_bytes = max_bytes
         self._guard = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock_fd = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o644)
@@ -97,21 +98,22 @@ class Outbox:
         """Accept all events or none; when it returns, they are on disk. Raises OutboxFull, OutboxUnavailable."""
         now = time.time()
         rows = [(now, event.kind, event.body) for event in events]
+        self._unmeasured_bytes += sum(len(event.body) for event in events)
         with self._transaction():
-            self._refuse_when_full()
+            if self._unmeasured_bytes >= self._max_bytes // 1_000:  # the limit may be passed by a thousandth
+                self._refuse_when_full()
             self._connection.executemany("INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", rows)
-        self._sync_log()
-
-    def _sync_log(self) -> None:
-        """Force the log to disk: group commit, for one sync serves all that was committed before it began."""
         try:
+            # Outside of the lock: while this process waits for the disk, others commit.
             os.fdatasync(self._log_fd)
         except OSError as error:
             raise OutboxUnavailable(f"the outbox cannot be synced to disk: {error}") from error
 
     def _refuse_when_full(self) -> None:
         if self._used_bytes() >= self._max_bytes:
+            self._unmeasured_bytes = self._max_bytes  # so that the next append looks again
             raise OutboxFull(f"the outbox has reached its limit of {self._max_bytes} bytes")
+        self._unmeasured_bytes = 0
 
     def _used_bytes(self) -> int:
         pages: int = self._connection.execute("PRAGMA page_count").fetchone()[0]
@@ -145,8 +147,7 @@ class Outbox:
     def lag(self, sink: str) -> int:
         """How many accepted events lie past a sink's cursor; cheap at any backlog."""
         row = self._connection.execute(
-            "SELECT (SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'events') - position "
-            "FROM cursors WHERE sink = ?",
+            "SELECT (SELECT COALESCE(MAX(seq), 0) FROM events) - position FROM cursors WHERE sink = ?",
             (sink,),
         ).fetchone()
         return int(row[0])
@@ -166,7 +167,10 @@ class Outbox:
             return skipped
 
     def _forget_settled(self) -> None:
-        self._connection.execute("DELETE FROM events WHERE seq <= (SELECT MIN(position) FROM cursors)")
+        self._connection.execute(
+            "DELETE FROM events WHERE seq <= (SELECT MIN(position) FROM cursors) "
+            "AND seq < (SELECT MAX(seq) FROM events)"
+        )
 
     # --- looking -------------------------------------------------------------------------------------------
 
@@ -181,7 +185,7 @@ class Outbox:
 
     def _counts(self, sink: str) -> SinkCounts:
         row = self._connection.execute(
-            "SELECT (SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'events'), delivered, "
+            "SELECT (SELECT COALESCE(MAX(seq), 0) FROM events), delivered, "
             "(SELECT COUNT(*) FROM events WHERE seq > position), dead_lettered, skipped, "
             "(SELECT at FROM events WHERE seq > position ORDER BY seq LIMIT 1) FROM cursors WHERE sink = ?",
             (sink,),

@@ -88,8 +88,10 @@ def _onnx_runtime(bundle: ModelBundle) -> Runtime:
         bundle.file(ONNX_MODEL).read_bytes(), options, providers=["CPUExecutionProvider"]
     )
 
+    names = [output.name for output in session.get_outputs()]
+
     def run(columns: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        outputs = session.run(None, dict(columns))
+        outputs = session.run(names, columns)
         return outputs[0], outputs[1] if len(outputs) > 1 else None
 
     return run

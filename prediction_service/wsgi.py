@@ -1,6 +1,7 @@
 """The composition point of a prediction worker: real collaborators, made after the fork."""
 
 import atexit
+import gc
 
 from flask import Flask
 
@@ -31,4 +32,6 @@ def application() -> Flask:
             return str(error)
         return None
 
-    return create_app(settings, service, Metrics(), outbox_problem)
+    app = create_app(settings, service, Metrics(), outbox_problem)
+    gc.freeze()  # what is loaded now stays; the garbage collector need not look through it during requests
+    return app
