@@ -1,12 +1,18 @@
 """The drift score of one column: Evidently's stat tests by name, which way each points, and our defaults."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from evidently.legacy.calculations.stattests import wasserstein_stat_test
-from evidently.legacy.calculations.stattests.registry import StatTest, get_registered_stattest, register_stattest
+from evidently.legacy.calculations.stattests.registry import (
+    StatTest,
+    get_registered_stattest,
+    get_stattest,
+    register_stattest,
+)
 from evidently.legacy.core import ColumnType
 
 from contracts.schema import Feature, Kind
@@ -101,3 +107,15 @@ def severity(method: str, score: float) -> float:
 def score_at(method: str, severity: float) -> float:
     """The score that has this severity."""
     return float(10.0**-severity) if method in P_VALUE_METHODS else severity
+
+
+def evidently_default_drifted(
+    reference: Mapping[str, "pd.Series[Any]"], columns: Sequence[Feature], window: pd.DataFrame
+) -> bool:
+    """Whether Evidently's own defaults (test, threshold, half of the columns) see dataset drift."""
+    drifted = 0
+    for column in columns:
+        kind, known = COLUMN_TYPES[column.kind], reference[column.name]
+        test = get_stattest(known, window[column.name], kind, None)
+        drifted += bool(test(known, window[column.name], kind, None).drifted)
+    return drifted / len(columns) >= 0.5
