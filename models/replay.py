@@ -30,6 +30,7 @@ class Replay:
     feedback: DelayedFeedback | None
     clock: Callable[[], float] = time.monotonic
     tally: Tally = field(default_factory=lambda: Tally("predictions"))
+    _ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0), repr=False)
 
     def run(self, shipments: Iterable[Shipment], total: int) -> bool:
         """Send all shipments; False when the user stopped it before the end."""
@@ -45,9 +46,10 @@ class Replay:
 
     def _wait_for(self, threads: list[threading.Thread]) -> bool:
         try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(0.2)  # in slices, so that Ctrl-C is heard
+            for _ in threads:
+                # Not join(): Python 3.11 takes a thread for ended when Ctrl-C interrupts the wait for it.
+                while not self._ended.acquire(timeout=0.2):  # in slices, so that Ctrl-C is heard
+                    pass
         except KeyboardInterrupt:
             self.stop.set()
             deadline = time.monotonic() + SECONDS_TO_STOP
@@ -67,6 +69,7 @@ class Replay:
                 bar.update(len(shipment.records))
         finally:
             client.close()
+            self._ended.release()
 
     def _send(self, client: Client, shipment: Shipment) -> None:
         records = list(shipment.records)

@@ -50,7 +50,9 @@ def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService
         cards = [card(monitor, settings.window_min_rows, now) for monitor in service.monitors]
         problems = [f"{part}: {reason}" for part, reason in service.problems().items()]
         response = Response(render_template("live.html", cards=cards, problems=problems, now=now))
-        response.headers["Content-Security-Policy"] = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+        response.headers["Content-Security-Policy"] = (
+            "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+        )
         return response
 
     @app.get("/models/<name>/drift")
