@@ -92,8 +92,6 @@ class Outbox:
         except OSError:
             return True
 
-    # --- the request path ----------------------------------------------------------------------------------
-
     def append(self, events: Sequence[NewEvent]) -> None:
         """Accept all events or none; when it returns, they are on disk. Raises OutboxFull, OutboxUnavailable."""
         now = time.time()
@@ -119,8 +117,6 @@ class Outbox:
         pages: int = self._connection.execute("PRAGMA page_count").fetchone()[0]
         free: int = self._connection.execute("PRAGMA freelist_count").fetchone()[0]
         return (pages - free) * self._page_size
-
-    # --- the relay -----------------------------------------------------------------------------------------
 
     def queued(self, sink: str, limit: int) -> list[QueuedEvent]:
         """The next events for a sink, in the order of their acceptance."""
@@ -171,8 +167,6 @@ class Outbox:
             "DELETE FROM events WHERE seq <= (SELECT MIN(position) FROM cursors) "
             "AND seq < (SELECT MAX(seq) FROM events)"
         )
-
-    # --- looking -------------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, SinkCounts]:
         """The counts of every sink, from one consistent view of the file."""
