@@ -106,7 +106,7 @@ class DriftSummary:
             "drift": {row["column"]: row for row in self.scores()},
             "performance": dict(found.performance.measures),
             "reference_performance": dict(found.reference_performance.measures),
-            "concept_drift_ratio": found.concept_drift_ratio,
+            "concept_drift_ratio": found.concept_drift.ratio if found.concept_drift else None,
             "label_coverage_ratio": found.label_coverage,
             "predictions_in_window": self.rows.predictions,
             "predictions_of_other_versions": sum(self.rows.other_versions.values()),

@@ -63,7 +63,7 @@ def read_window(settings: Settings, bundle: ModelBundle, window: Window) -> Wind
         "window %s: %d predictions of version %s, %d with a target, %d of other versions",
         *(window, sample.seen, version, len(targets), others.total()),
     )
-    frame = to_frame(sample.kept, targets, bundle.manifest.feature_schema)
+    frame = to_frame(sample.kept, targets, bundle.manifest.feature_schema, bundle.manifest.segments)
     return WindowRows(frame, sample.seen, dict(others))
 
 
@@ -80,7 +80,7 @@ def calibrate(settings: Settings, bundle: ModelBundle, reference: "Reference") -
     """The thresholds that monitoring uses too; computed when nobody has kept them yet."""
     from evaluation.calibration_cache import CalibrationCache
 
-    return CalibrationCache(settings.data_dir / "calibration").get(
+    return CalibrationCache(settings.data_dir / "calibration").columns(
         reference, bundle.reference_sha256, false_alarm_rate=settings.false_alarm_rate
     )
 

@@ -79,7 +79,7 @@ def main() -> None:
     bundle = load_bundle(arguments.models_dir, MODEL)
     source = use_case(MODEL).open_source(SourceRequest(arguments.source, settings.data_dir / "raw"))
     reference = Reference.prepare(bundle.manifest, bundle.reference())
-    calibration = CalibrationCache(settings.data_dir / "calibration").get(
+    calibration = CalibrationCache(settings.data_dir / "calibration").columns(
         reference, bundle.reference_sha256, false_alarm_rate=settings.false_alarm_rate
     )
     print(f"{len(reference.frame):,} reference rows, rate {settings.false_alarm_rate}")

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from contracts.errors import BundleError
-from contracts.schema import FeatureSchema, Task
+from contracts.schema import RESERVED_COLUMNS, FeatureSchema, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,9 @@ class Manifest(BaseModel):
     feature_schema: FeatureSchema
     target: str = Field(description="What the target is, with its unit: 'duration in minutes'")
     classes: tuple[str, ...] | None = Field(None, description="In the order of the model's probabilities")
+    segments: tuple[str, ...] = Field(
+        (), description="Features or context columns by whose values drift and performance are also told"
+    )
     runtime: Literal["onnx", "skops"] = "onnx"
     trusted_types: tuple[str, ...] = Field((), description="Types that pipeline.skops may load")
     onnx_max_difference: float | None = Field(None, description="Largest difference to scikit-learn when made")
@@ -43,6 +46,13 @@ class Manifest(BaseModel):
     data_period: str
     libraries: Mapping[str, str]
     files: Mapping[str, str] = Field(description="sha256 of every file, by file name")
+
+    @field_validator("segments")
+    @classmethod
+    def _segments_are_free(cls, segments: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(segments)) < len(segments) or RESERVED_COLUMNS & set(segments):
+            raise ValueError(f"segments are not unique, or one of {sorted(RESERVED_COLUMNS)}")
+        return segments
 
 
 class ModelBundle:

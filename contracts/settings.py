@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     window_size: int = Field(1_000, ge=10, description="Rows in monitoring's sliding window of a model")
     window_min_rows: int = Field(200, ge=1, description="Rows before a window is evaluated")
     evaluate_every: float = Field(10.0, gt=0, description="Seconds between evaluations")
+    multivariate_every: float = Field(
+        60.0, gt=0, description="Seconds between evaluations of all features together"
+    )
     false_alarm_rate: float = Field(
         0.01, gt=0, lt=0.5, description="Accepted share of evaluations that alarm when nothing drifted"
     )

@@ -12,14 +12,22 @@ from scipy import stats
 from scipy.interpolate import PchipInterpolator
 
 from contracts.schema import Feature
-from evaluation.null_scores import Floats, null_severities
-from evaluation.stat_tests import P_VALUE_METHODS, PERMUTATION_METHODS, method_of, score_at, severity
+from evaluation.null_scores import null_severities
+from evaluation.stat_tests import (
+    P_VALUE_METHODS,
+    PERMUTATION_METHODS,
+    Floats,
+    method_of,
+    score_at,
+    severity,
+)
 
 MIN_VALUES = 30
 """Fewer values of a column are not compared with the reference: no score of so few means anything."""
 
 GRID_POINTS = 6
-SMALLEST_SEVERITY = 1e-6  # so that a constant column, which always scores 0, never alarms
+CONSTANT_SCORE = 0.05
+"""The threshold of a distance that is always 0 under no drift: half a percent of other values."""
 MOST_SKEWED = 3.0
 
 Progress = Callable[[str, int, int], None]
@@ -53,7 +61,7 @@ class ColumnThresholds:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Thresholds of every column that could be calibrated, and why the others could not."""
+    """Thresholds of a family of tests, by name, and why the others could not be calibrated."""
 
     false_alarm_rate: float
     columns: Mapping[str, ColumnThresholds]
@@ -72,19 +80,52 @@ def calibrate(
 
     `reference` holds each column's values without the missing ones; the same seed gives the same thresholds.
     """
-    rate = rate_of_each(false_alarm_rate, len(columns))
+    tests = {column.name: (column, reference[column.name]) for column in columns}
+    return _calibrate_family(tests, false_alarm_rate, seed, progress)
+
+
+def calibrate_segments(
+    segments: Mapping[str, Mapping[str, "pd.Series[Any]"]],
+    columns: Sequence[Feature],
+    *,
+    false_alarm_rate: float,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Calibration:
+    """The same for every column of every segment: one family of tests, named by segment_test().
+
+    Segments with too few reference rows of a column are left out of the family.
+    """
+    tests = {
+        segment_test(column.name, segment): (column, values[column.name])
+        for segment, values in segments.items()
+        for column in columns
+        if len(values[column.name]) >= 2 * MIN_VALUES
+    }
+    return _calibrate_family(tests, false_alarm_rate, seed, progress)
+
+
+def segment_test(column: str, segment: str) -> str:
+    """The name of one column's test in one segment."""
+    return f"{column} where {segment}"
+
+
+def _calibrate_family(
+    tests: Mapping[str, tuple[Feature, "pd.Series[Any]"]], family_rate: float, seed: int, progress: Progress | None
+) -> Calibration:
+    rate = rate_of_each(family_rate, max(len(tests), 1))
     found: dict[str, ColumnThresholds] = {}
     failures: dict[str, str] = {}
-    for done, column in enumerate(columns):
+    for done, (name, (column, values)) in enumerate(tests.items()):
         if progress:
-            progress(column.name, done, len(columns))
-        # Its own stream for each column, so that adding a column leaves the others' thresholds alone.
-        random = np.random.default_rng((seed, zlib.crc32(column.name.encode())))
+            progress(name, done, len(tests))
+        # Its own stream for each test, so that adding one leaves the others' thresholds alone.
+        random = np.random.default_rng((seed, zlib.crc32(name.encode())))
         try:
-            found[column.name] = calibrate_column(column, reference[column.name], rate, random)
+            found[name] = calibrate_column(column, values, rate, random)
         except Exception as error:  # noqa: BLE001  any stat test may raise anything; the others go on
-            failures[column.name] = f"not calibrated: {error}"
-    return Calibration(false_alarm_rate, found, failures)
+            failures[name] = f"not calibrated: {error}"
+    return Calibration(family_rate, found, failures)
 
 
 def rate_of_each(family_rate: float, columns: int) -> float:
@@ -102,7 +143,8 @@ def calibrate_column(
     if method in PERMUTATION_METHODS:
         return ColumnThresholds(method, rows, (MIN_VALUES,), (severity(method, rate),))
     sizes = size_grid(rows)
-    thresholds = [_threshold(null_severities(column, reference, size, random), rate) for size in sizes]
+    floor = severity(method, rate) if method in P_VALUE_METHODS else CONSTANT_SCORE
+    thresholds = [_threshold(null_severities(column, reference, size, random), rate, floor) for size in sizes]
     if method not in P_VALUE_METHODS:
         # The resampled window was held against the remaining rows, the real one is against all of them.
         noise = [_noise(size, rows) / _noise(size, rows - size) for size in sizes]
@@ -120,8 +162,9 @@ def _noise(window_rows: int, reference_rows: int) -> float:
     return math.sqrt(1 / window_rows + 1 / reference_rows)
 
 
-def _threshold(severities: Floats, rate: float) -> float:
-    return max(tail_quantile(severities, rate), SMALLEST_SEVERITY)
+def _threshold(severities: Floats, rate: float, floor: float) -> float:
+    quantile = tail_quantile(severities, rate)
+    return quantile if quantile > 0.0 else floor
 
 
 def tail_quantile(severities: Floats, rate: float) -> float:

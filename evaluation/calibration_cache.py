@@ -3,52 +3,93 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from contracts.schema import Feature
-from evaluation.calibration import Calibration, ColumnThresholds, Progress, calibrate
+from evaluation.calibration import (
+    Calibration,
+    ColumnThresholds,
+    Progress,
+    calibrate,
+    calibrate_segments,
+)
+from evaluation.multivariate import METHOD, DomainClassifier
 from evaluation.reference import Reference
 from evaluation.stat_tests import method_of
 
-RECIPE = 1
+RECIPE = 2
 """Counts the changes to how thresholds are found: a calibration of another recipe is made anew."""
 
 
 class CalibrationCache:
-    """A folder of calibrations, one file for each reference, set of methods and false-alarm rate."""
+    """A folder of calibrations, one file for each reference, family of tests, set of methods and rate."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def get(
+    def columns(
+        self, reference: Reference, sha256: str, *, false_alarm_rate: float, progress: Progress | None = None
+    ) -> Calibration:
+        """Thresholds of every column: kept ones, or new ones, which are then kept where the folder can be written.
+
+        `sha256` identifies the reference's rows.
+        """
+
+        def make() -> Calibration:
+            return calibrate(
+                reference.values, reference.columns, false_alarm_rate=false_alarm_rate, progress=progress
+            )
+
+        return self._get(_key("columns", reference, sha256, false_alarm_rate), make)
+
+    def segments(
+        self, reference: Reference, sha256: str, *, false_alarm_rate: float, progress: Progress | None = None
+    ) -> Calibration:
+        """Thresholds of every column of every segment, likewise."""
+
+        def make() -> Calibration:
+            parts = {name: part.values for name, part in reference.segments.items()}
+            return calibrate_segments(
+                parts, reference.columns, false_alarm_rate=false_alarm_rate, progress=progress
+            )
+
+        return self._get(_key("segments", reference, sha256, false_alarm_rate), make)
+
+    def multivariate(
         self,
         reference: Reference,
-        reference_sha256: str,
+        domain: DomainClassifier,
+        sha256: str,
         *,
         false_alarm_rate: float,
         progress: Progress | None = None,
-    ) -> Calibration:
-        """The kept calibration, or a new one, which is then kept where the folder can be written."""
-        path = self._folder / _file_name(reference.columns, reference_sha256, false_alarm_rate)
+    ) -> ColumnThresholds:
+        """The threshold of all features together, likewise; raises ValueError for too small a reference."""
+
+        def make() -> Calibration:
+            thresholds = domain.calibrate(false_alarm_rate=false_alarm_rate, progress=progress)
+            return Calibration(false_alarm_rate, {METHOD: thresholds}, {})
+
+        return self._get(_key("multivariate", reference, sha256, false_alarm_rate), make).columns[METHOD]
+
+    def _get(self, key: str, make: Callable[[], Calibration]) -> Calibration:
+        path = self._folder / f"{key}.json"
         kept = _read(path)
-        if kept is not None:
-            return kept
-        calibration = calibrate(
-            reference.values, reference.columns, false_alarm_rate=false_alarm_rate, progress=progress
-        )
-        _write(path, calibration)
-        return calibration
+        if kept is None:
+            kept = make()
+            _write(path, kept)
+        return kept
 
 
-def _file_name(columns: Sequence[Feature], reference_sha256: str, rate: float) -> str:
-    methods = [(c.name, c.kind, method_of(c), c.minimum, c.maximum) for c in columns]
-    key = orjson.dumps([RECIPE, reference_sha256, methods, rate])
-    return f"{hashlib.sha256(key).hexdigest()[:24]}.json"
+def _key(family: str, reference: Reference, sha256: str, rate: float) -> str:
+    methods = [(c.name, c.kind, method_of(c), c.minimum, c.maximum) for c in reference.columns]
+    segments = [(column.name, column.values) for column in reference.segment_columns]
+    key = orjson.dumps([RECIPE, family, sha256, methods, segments if family == "segments" else None, rate])
+    return hashlib.sha256(key).hexdigest()[:24]
 
 
 def _read(path: Path) -> Calibration | None:

@@ -1,4 +1,4 @@
-"""The columns that are evaluated: a model's features and, beside them, its prediction."""
+"""The columns that are evaluated: a model's features and, beside them, its prediction and the target."""
 
 from contracts.model_bundle import Manifest
 from contracts.schema import Feature
@@ -15,6 +15,11 @@ def prediction_column(manifest: Manifest) -> Feature:
     return Feature(name=PREDICTION, kind="categorical", categories=manifest.classes)
 
 
+def target_column(manifest: Manifest) -> Feature:
+    """The target described like a feature; of the prediction's kind."""
+    return prediction_column(manifest).model_copy(update={"name": TARGET})
+
+
 def monitored_columns(manifest: Manifest) -> tuple[Feature, ...]:
-    """Every column whose drift is watched: the features in their order, then the prediction."""
+    """The columns whose drift can always be watched: the features in their order, then the prediction."""
     return (*manifest.feature_schema.features, prediction_column(manifest))

@@ -1,17 +1,18 @@
-"""One evaluation of a window against the reference: drift and quality by column, performance where labelled."""
+"""One evaluation of a window against the reference: drift and quality by column, performance, both by segment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from contracts.schema import Feature
-from evaluation.calibration import Calibration
+from evaluation.by_segment import SegmentEvaluation, SegmentJudge
+from evaluation.calibration import MIN_VALUES, Calibration
 from evaluation.columns import TARGET
-from evaluation.drift import ColumnDrift, measure_drift
+from evaluation.concept_drift import ConceptDrift, measure_concept_drift
+from evaluation.drift import ColumnDrift, drifted_columns, measure_drift
+from evaluation.estimation import ALL_ROWS, PerformanceEstimator
 from evaluation.frames import conform
-from evaluation.performance import Performance, concept_drift_ratio, measure_performance
+from evaluation.performance import Performance, measure_performance
 from evaluation.quality import ColumnQuality, measure_quality
 from evaluation.reference import Reference
 
@@ -27,8 +28,12 @@ class Evaluation:
     quality: Mapping[str, ColumnQuality]
     performance: Performance
     reference_performance: Performance
-    concept_drift_ratio: float | None
+    concept_drift: ConceptDrift | None
     errors: Mapping[str, str]
+    estimated: Mapping[str, float] = field(default_factory=dict)
+    """The performance that is expected of all rows, before any target: estimated_mae or estimated_accuracy."""
+    reference_estimated: Mapping[str, float] = field(default_factory=dict)
+    segments: Mapping[str, SegmentEvaluation] = field(default_factory=dict)
 
     @property
     def judged(self) -> list[ColumnDrift]:
@@ -37,8 +42,8 @@ class Evaluation:
 
     @property
     def drifted_columns(self) -> list[str]:
-        """Names of the columns beyond their threshold, the prediction among them."""
-        return [column.column for column in self.judged if column.drifted]
+        """Names of the columns beyond their threshold, the furthest first."""
+        return drifted_columns(self.judged)
 
     @property
     def drifted_ratio(self) -> float | None:
@@ -56,12 +61,20 @@ class Evaluation:
         return self.labelled_rows / self.rows
 
 
-def evaluate(reference: Reference, window: pd.DataFrame, calibration: Calibration | None = None) -> Evaluation:
+def evaluate(
+    reference: Reference,
+    window: pd.DataFrame,
+    calibration: Calibration | None = None,
+    *,
+    segment_calibration: Calibration | None = None,
+    estimator: PerformanceEstimator | None = None,
+) -> Evaluation:
     """Judge a window of at least one row (see frames.to_frame); a column that fails never stops the others."""
     manifest = reference.manifest
     current = conform(window, manifest.feature_schema, manifest.task)
     drift, errors = _drift_by_column(reference, current, calibration)
     performance = measure_performance(current, manifest)
+    expected = estimator.expected_errors(current) if estimator else None
     return Evaluation(
         rows=len(current),
         labelled_rows=int(current[TARGET].notna().sum()),
@@ -70,8 +83,13 @@ def evaluate(reference: Reference, window: pd.DataFrame, calibration: Calibratio
         quality={f.name: measure_quality(current[f.name], f) for f in manifest.feature_schema.features},
         performance=performance,
         reference_performance=reference.performance,
-        concept_drift_ratio=concept_drift_ratio(performance, reference.performance, manifest.task),
+        concept_drift=measure_concept_drift(
+            performance, reference.errors, manifest.task, calibration.false_alarm_rate if calibration else None
+        ),
         errors=errors,
+        estimated={} if estimator is None or expected is None else estimator.measures(expected),
+        reference_estimated={} if estimator is None else estimator.reference_measures[ALL_ROWS],
+        segments=SegmentJudge(reference, segment_calibration, estimator).evaluate(current, expected),
     )
 
 
@@ -81,15 +99,14 @@ def _drift_by_column(
     drift: dict[str, ColumnDrift] = {}
     errors: dict[str, str] = dict(calibration.failures) if calibration else {}
     for column in reference.columns:
+        values = current[column.name]
+        if column.name == TARGET and values.count() < MIN_VALUES:
+            continue  # targets come late: that is no error
         try:
-            drift[column.name] = _drift(column, reference, current[column.name], calibration)
+            thresholds = calibration.columns.get(column.name) if calibration else None
+            drift[column.name] = measure_drift(
+                column, reference.whole.scorers.get(column.name), values, thresholds
+            )
         except Exception as error:  # noqa: BLE001  any stat test may raise anything; the others go on
             errors[column.name] = str(error)
     return drift, errors
-
-
-def _drift(
-    column: Feature, reference: Reference, values: "pd.Series[Any]", calibration: Calibration | None
-) -> ColumnDrift:
-    thresholds = calibration.columns.get(column.name) if calibration else None
-    return measure_drift(column, reference.values[column.name], values, thresholds)

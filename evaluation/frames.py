@@ -1,6 +1,6 @@
 """Predictions and targets as a DataFrame with the types that evaluation relies on, the same for both sides."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,30 +14,35 @@ NUMBERS = (int, float, np.integer, np.floating)
 
 
 def to_frame(
-    predictions: Iterable[Prediction], targets: Mapping[str, Target], schema: FeatureSchema
+    predictions: Iterable[Prediction],
+    targets: Mapping[str, Target],
+    schema: FeatureSchema,
+    segments: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """One row a prediction, by prediction_id: features, `prediction`, `target`, and probabilities if any.
+    """One row a prediction, by prediction_id: features, `prediction`, `target`, probabilities if any, segments.
 
-    A feature that a prediction lacks is missing, like a target that has not arrived;
-    probabilities are in columns `probability_<class>`.
+    A feature that a prediction lacks is missing, like a target that has not arrived; probabilities are in columns
+    `probability_<class>`; a segment column that is no feature comes from the context.
     """
+    beside = [name for name in segments if name not in schema.names]
     rows, ids = [], []
     for prediction in predictions:
         ids.append(prediction.prediction_id)
-        rows.append(_row(prediction, targets.get(prediction.prediction_id)))
+        rows.append(_row(prediction, targets.get(prediction.prediction_id), beside))
     frame = pd.DataFrame(rows, index=pd.Index(ids, name="prediction_id", dtype=object))
-    for name in (*schema.names, PREDICTION, TARGET):
+    wanted = [*schema.names, PREDICTION, TARGET, *beside]
+    for name in wanted:
         if name not in frame:
             frame[name] = None
     probabilities = sorted(name for name in frame.columns if name.startswith(PROBABILITY_PREFIX))
-    others = [name for name in probabilities if name not in schema.names]
-    return conform(frame[[*schema.names, PREDICTION, TARGET, *others]], schema)
+    return conform(frame[[*wanted, *(name for name in probabilities if name not in wanted)]], schema)
 
 
-def _row(prediction: Prediction, target: Target | None) -> dict[str, Any]:
+def _row(prediction: Prediction, target: Target | None, beside: Sequence[str]) -> dict[str, Any]:
     probabilities = prediction.probabilities or {}
     return {
         **{f"{PROBABILITY_PREFIX}{name}": value for name, value in probabilities.items()},
+        **{name: category_of(prediction.context.get(name)) for name in beside},
         **prediction.features,
         PREDICTION: prediction.prediction,
         TARGET: None if target is None else target.target,
@@ -61,12 +66,12 @@ def conform(frame: pd.DataFrame, schema: FeatureSchema, task: Task | None = None
 
 def _as_kind(values: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":
     if kind == "categorical":
-        return pd.Series([_category(value) for value in values], index=values.index, dtype=object)
+        return pd.Series([category_of(value) for value in values], index=values.index, dtype=object)
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
     return numbers.replace([np.inf, -np.inf], np.nan)
 
 
-def _category(value: Any) -> str | None:
+def category_of(value: Any) -> str | None:
     """The category's text; 41 and 41.0 are the same one, since Parquet turns integers with gaps to floats."""
     if isinstance(value, str):
         return value

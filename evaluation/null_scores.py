@@ -11,13 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.schema import Feature
-from evaluation.stat_tests import CLIPPED_WASSERSTEIN, clip_bounds, drift_score, method_of, severity
-
-Floats = NDArray[np.float64]
+from evaluation.stat_tests import (
+    CLIPPED_WASSERSTEIN,
+    Clip,
+    Floats,
+    drift_score,
+    method_of,
+    severity,
+)
 
 RESAMPLES = 1_000
 RESAMPLES_OF_EVIDENTLY = 200  # milliseconds each, where the two defaults take microseconds
-SMALLEST_NORM = 0.001  # Evidently's, for a constant reference
 
 
 def null_severities(
@@ -39,17 +43,14 @@ def _called(feature: Feature, reference: "pd.Series[Any]", rows: int, random: np
 
 
 def _wasserstein(values: Floats, rows: int, resamples: int, random: np.random.Generator) -> Floats:
-    ordered = np.clip(np.sort(values), *clip_bounds(values))
-    return np.array(
-        [
-            window_distance(ordered, random.choice(len(ordered), rows, replace=False, shuffle=False))
-            for _ in range(resamples)
-        ]
-    )
+    clip = Clip.of(values)
+    ordered = np.sort(clip(values))
+    windows = (random.choice(len(ordered), rows, replace=False, shuffle=False) for _ in range(resamples))
+    return np.array([window_distance(ordered, window, clip) for window in windows])
 
 
-def window_distance(ordered: Floats, window: NDArray[np.intp]) -> float:
-    """Normed Wasserstein distance of the window at these positions of the ordered values to all the others."""
+def window_distance(ordered: Floats, window: NDArray[np.intp], clip: Clip) -> float:
+    """Normed Wasserstein distance of the window at these positions of the clipped values to all the others."""
     count = len(ordered)
     drawn = np.bincount(window, minlength=count)
     share_of_window = np.cumsum(drawn) / len(window)
@@ -57,7 +58,7 @@ def window_distance(ordered: Floats, window: NDArray[np.intp]) -> float:
     # The others' distribution is all less the window, so that only the window has to be counted.
     difference = np.abs(share_of_window - share_of_all) * (count / (count - len(window)))
     distance = float(difference[:-1] @ np.diff(ordered))
-    return distance / max(float(np.std(ordered[drawn == 0])), SMALLEST_NORM)
+    return distance / clip.norm(ordered[drawn == 0])
 
 
 def jensen_shannon(

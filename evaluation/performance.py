@@ -19,6 +19,9 @@ from evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
 MIN_LABELLED = 30
 """Fewer labelled rows say nothing about a model."""
 
+HEADLINE: Mapping[Task, str] = {"regression": "mae", "classification": "accuracy"}
+"""The one measure that says how wrong the model is, or how right."""
+
 Measure = Callable[[pd.DataFrame], float]
 
 
@@ -79,8 +82,14 @@ def _classification(labelled: pd.DataFrame, classes: Sequence[str]) -> dict[str,
     wanted = dict(CLASSIFICATION)
     probabilities = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
     if classes and set(probabilities) <= set(labelled.columns) and labelled[probabilities].notna().all(axis=None):
-        wanted["roc_auc"] = partial(_roc_auc, classes=classes)
+        wanted |= {"roc_auc": partial(_roc_auc, classes=classes), "log_loss": partial(_log_loss, classes=classes)}
     return wanted
+
+
+def _log_loss(rows: pd.DataFrame, classes: Sequence[str]) -> float:
+    ordered = sorted(classes)  # as scikit-learn takes the columns, whatever order the labels are given in
+    probabilities = rows[[f"{PROBABILITY_PREFIX}{name}" for name in ordered]]
+    return float(metrics.log_loss(rows[TARGET], probabilities, labels=ordered))
 
 
 def _roc_auc(rows: pd.DataFrame, classes: Sequence[str]) -> float:
@@ -92,17 +101,8 @@ def _roc_auc(rows: pd.DataFrame, classes: Sequence[str]) -> float:
     return float(np.mean(areas))
 
 
-def error_of(performance: Performance, task: Task) -> float | None:
-    """The one number that says how wrong the model is: mean absolute error, or the share of wrong classes."""
+def row_errors(labelled: pd.DataFrame, task: Task) -> "pd.Series[float]":
+    """How wrong each labelled row is: its absolute error, or 1 for a wrong class."""
     if task == "regression":
-        return performance.measures.get("mae")
-    accuracy = performance.measures.get("accuracy")
-    return None if accuracy is None else 1.0 - accuracy
-
-
-def concept_drift_ratio(now: Performance, reference: Performance, task: Task) -> float | None:
-    """(error now - error on the reference) / error on the reference; None when either is unknown or zero."""
-    error_now, error_then = error_of(now, task), error_of(reference, task)
-    if error_now is None or not error_then:
-        return None
-    return (error_now - error_then) / error_then
+        return (labelled[PREDICTION] - labelled[TARGET]).abs()
+    return (labelled[PREDICTION] != labelled[TARGET]).astype(float)

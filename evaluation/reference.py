@@ -1,6 +1,6 @@
 """The reference side of every evaluation, prepared once for a model bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,28 +8,74 @@ import pandas as pd
 
 from contracts.model_bundle import Manifest
 from contracts.schema import Feature
-from evaluation.columns import monitored_columns
+from evaluation.columns import TARGET, monitored_columns, target_column
+from evaluation.concept_drift import ReferenceErrors
 from evaluation.frames import conform
 from evaluation.performance import Performance, measure_performance
+from evaluation.scorers import Scorer, scorer_of
+from evaluation.segments import SegmentColumn
+
+
+@dataclass(frozen=True)
+class ReferencePart:
+    """All reference rows, or one segment's: each column's usable values, ready to score, and performance."""
+
+    index: "pd.Index[Any]"
+    values: Mapping[str, "pd.Series[Any]"]
+    scorers: Mapping[str, Scorer]
+    performance: Performance
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, columns: Sequence[Feature], manifest: Manifest) -> Self:
+        """The part that these conformed rows are."""
+        values = {column.name: _usable(frame[column.name], column) for column in columns}
+        scorers = {c.name: scorer_of(c, values[c.name]) for c in columns if not values[c.name].empty}
+        return cls(frame.index, values, scorers, measure_performance(frame, manifest))
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Reference rows with the right types, each column's usable values, and how well the model did on them."""
+    """Reference rows with the right types, and what is derived from them, whole and by segment."""
 
     manifest: Manifest
     frame: pd.DataFrame
     columns: tuple[Feature, ...]
-    values: Mapping[str, "pd.Series[Any]"]
-    performance: Performance
+    whole: ReferencePart
+    segment_columns: tuple[SegmentColumn, ...]
+    segments: Mapping[str, ReferencePart]
+    errors: ReferenceErrors | None
 
     @classmethod
     def prepare(cls, manifest: Manifest, rows: pd.DataFrame) -> Self:
         """Type and clean the bundle's reference rows; values outside of a known range do not count."""
         frame = conform(rows, manifest.feature_schema, manifest.task)
         columns = monitored_columns(manifest)
-        values = {column.name: _usable(frame[column.name], column) for column in columns}
-        return cls(manifest, frame, columns, values, measure_performance(frame, manifest))
+        if frame[TARGET].notna().any():
+            columns = (*columns, target_column(manifest))
+        by = tuple(SegmentColumn.of(name, frame[name]) for name in manifest.segments if name in frame)
+        return cls(
+            manifest=manifest,
+            frame=frame,
+            columns=columns,
+            whole=ReferencePart.of(frame, columns, manifest),
+            segment_columns=by,
+            segments={
+                segment: ReferencePart.of(part, columns, manifest)
+                for column in by
+                for segment, part in column.split(frame)
+            },
+            errors=ReferenceErrors.of(frame, manifest.task),
+        )
+
+    @property
+    def values(self) -> Mapping[str, "pd.Series[Any]"]:
+        """The usable values of every column."""
+        return self.whole.values
+
+    @property
+    def performance(self) -> Performance:
+        """How well the model did on the reference rows."""
+        return self.whole.performance
 
 
 def _usable(values: "pd.Series[Any]", column: Feature) -> "pd.Series[Any]":

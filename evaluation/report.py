@@ -1,7 +1,5 @@
 """Evidently's interactive HTML report of a window, with the thresholds that its evaluation used."""
 
-import html
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,14 +20,14 @@ from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummary
 from contracts.errors import Rejected
 from contracts.model_bundle import Manifest
 from contracts.schema import Feature
-from evaluation.columns import PREDICTION, TARGET
+from evaluation.columns import PREDICTION, TARGET, target_column
 from evaluation.evaluate import Evaluation
 from evaluation.frames import conform
 from evaluation.performance import MIN_LABELLED
 from evaluation.reference import Reference
+from evaluation.report_head import with_head
 
 LONGEST_CATEGORY = 100
-ANY_COLUMN = 1e-9  # the share of drifted columns that makes a drifted data set: one is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +46,28 @@ class _Sides:
     reference: Dataset
 
 
-def render(reference: Reference, window: pd.DataFrame, evaluation: Evaluation) -> RenderedReport:
-    """The report of a window and its evaluation; a part that Evidently cannot make is left out and named.
+def render(
+    reference: Reference,
+    window: pd.DataFrame,
+    evaluation: Evaluation,
+    *,
+    title: str | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> RenderedReport:
+    """The report of a window and its evaluation, with a head of title and facts (default: model and rows).
 
-    Raises Rejected when no part can be made.
+    A part that Evidently cannot make is left out and named; raises Rejected when no part can be made.
     """
     manifest = reference.manifest
     sides = _sides(reference, conform(window, manifest.feature_schema, manifest.task), evaluation)
     problems = dict(evaluation.errors)
     snapshot = _whole_or_what_works(manifest, evaluation, sides, problems)
+    facts = dict(facts or _facts(manifest, evaluation))
+    if missing := {name: why for name, why in problems.items() if name not in evaluation.errors}:
+        facts["Left out of the plots"] = _listed(missing)
     page = snapshot.get_html_str(as_iframe=False)
-    return RenderedReport(_with_banner(page, manifest, evaluation, problems), problems)
+    title = title or f"Window of {manifest.name}"
+    return RenderedReport(with_head(page, title=title, facts=facts, evaluation=evaluation), problems)
 
 
 def _whole_or_what_works(
@@ -97,7 +106,7 @@ def _parts(manifest: Manifest, evaluation: Evaluation) -> dict[str, Any]:
     if evaluation.drift:
         parts["data drift"] = DataDriftPreset(
             columns=list(evaluation.drift),
-            drift_share=ANY_COLUMN,
+            drift_share=1 / len(evaluation.drift),  # one drifted column is enough
             per_column_method={name: drift.method for name, drift in evaluation.drift.items()},
             per_column_threshold=thresholds or None,
         )
@@ -119,10 +128,10 @@ def _sides(reference: Reference, current: pd.DataFrame, evaluation: Evaluation) 
 
 
 def _definition(reference: Reference, *, labelled: bool) -> DataDefinition:
-    columns = list(reference.columns)
+    columns = [column for column in reference.columns if column.name != TARGET]
     tasks: dict[str, Any] = {}
     if labelled:
-        columns.append(reference.columns[-1].model_copy(update={"name": TARGET}))
+        columns.append(target_column(reference.manifest))
         tasks = _task(reference.manifest)
     return DataDefinition(
         numerical_columns=_names(columns, "numerical"), categorical_columns=_names(columns, "categorical"), **tasks
@@ -156,15 +165,17 @@ def _legible_category(value: Any) -> Any:
     return value.replace("<", "\u2039")[:LONGEST_CATEGORY] if isinstance(value, str) else value
 
 
-def _with_banner(page: str, manifest: Manifest, evaluation: Evaluation, problems: Mapping[str, str]) -> str:
-    """What the report is about, said at its top, since Evidently's page does not."""
-    coverage = f"{evaluation.rows:,} rows, {evaluation.labelled_rows:,} with target"
-    lines = [f"Sextant: {manifest.name}, version {manifest.version}: {coverage}."]
+def _facts(manifest: Manifest, evaluation: Evaluation) -> dict[str, str]:
+    facts = {
+        "Model": f"{manifest.name}, version {manifest.version}",
+        "Rows": f"{evaluation.rows:,}, {evaluation.labelled_rows:,} with target",
+    }
     if not evaluation.calibrated:
-        lines.append("Not calibrated yet: the thresholds are Evidently's defaults.")
-    lines += [f"{name}: {reason[:300]}" for name, reason in problems.items()]
-    text = "<br>".join(html.escape(line) for line in lines)
-    banner = (
-        f'<div style="font:14px system-ui,sans-serif;padding:12px 24px;background:#eef;color:#123">{text}</div>'
-    )
-    return re.sub(r"<body[^>]*>", lambda body: body.group() + banner, page, count=1)
+        facts["Thresholds"] = "not calibrated yet: the plots below use Evidently's defaults"
+    if evaluation.errors:
+        facts["Not judged"] = _listed(evaluation.errors)
+    return facts
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} ({why[:300]})" for name, why in reasons.items())

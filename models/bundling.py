@@ -49,6 +49,7 @@ def write_bundle(
             feature_schema=model.schema,
             target=use_case.target,
             classes=model.classes,
+            segments=use_case.segments,
             trusted_types=trusted,
             onnx_max_difference=model.onnx_difference,
             metrics=model.metrics,
@@ -67,7 +68,8 @@ def reference_frame(use_case: UseCase, split: Split, model: TrainedModel) -> pd.
     if model.classes is not None and model.reference.probabilities is not None:
         columns = [f"probability_{name}" for name in model.classes]
         frame[columns] = model.reference.probabilities
-    return pd.concat([frame, rows.context[list(use_case.segments)]], axis=1)
+    beside = [name for name in use_case.segments if name not in frame]
+    return pd.concat([frame, rows.context[beside]], axis=1)
 
 
 @contextmanager

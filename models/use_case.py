@@ -65,7 +65,7 @@ class UseCase:
     features: tuple[Feature, ...]
     """With the limits beyond which a value is a fault in the data, where there are such limits."""
     segments: tuple[str, ...] = ()
-    """Context columns that the reference keeps, so that performance can be told by segment."""
+    """Features or context columns by whose values drift and performance are also told."""
     make_pipeline: Callable[[int], Any]
     """A new scikit-learn pipeline from a seed; it gets a frame of the features, numbers as float32."""
     open_source: Callable[[SourceRequest], Source]

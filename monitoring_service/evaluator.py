@@ -1,27 +1,25 @@
-"""What the service does on each beat: judge windows that changed, and find the thresholds of new bundles."""
+"""What the service does on each beat: judge the windows that changed, and on a slower one all columns together."""
 
-import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
 
+import pandas as pd
 import structlog
 
-from evaluation.calibration_cache import CalibrationCache
 from evaluation.evaluate import Evaluation, evaluate
 from evaluation.frames import to_frame
-from monitoring_service.model_monitor import ModelMonitor, Outcome, Snapshot
+from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome, Snapshot
 from monitoring_service.monitors import Monitors
+from monitoring_service.window_facts import WindowFacts
 
 log = structlog.get_logger(__name__)
+
+MULTIVARIATE = "multivariate"  # in place of a feature's name where errors are counted
 
 Clock = Callable[[], datetime]
 CountError = Callable[[str, str], None]
 """Called with model and feature ("" for the evaluation as a whole) for everything that failed."""
-
-
-class Stopped(Exception):
-    """The service stops, so a calibration is given up."""
 
 
 class Evaluator:
@@ -54,14 +52,12 @@ class Evaluator:
             self._count(monitor.name, outcome.evaluation)
 
     def _outcome(self, snapshot: Snapshot) -> Outcome:
-        rows, now, began = snapshot.rows, self._clock(), time.perf_counter()
+        now, began = self._clock(), time.perf_counter()
         evaluation = evaluate_snapshot(snapshot)
         return Outcome(
             subject=snapshot.subject,
             revision=snapshot.revision,
-            start=rows.start or now,
-            end=rows.end or now,
-            label_delay=rows.label_delay,
+            window=WindowFacts.of(snapshot.rows),
             evaluation=evaluation,
             evaluated_at=now,
             seconds=time.perf_counter() - began,
@@ -76,54 +72,52 @@ class Evaluator:
 
 def evaluate_snapshot(snapshot: Snapshot) -> Evaluation:
     """Judge a snapshot of at least one row."""
-    subject, rows = snapshot.subject, snapshot.rows
-    frame = to_frame(rows.predictions, rows.targets, subject.manifest.feature_schema)
-    return evaluate(subject.reference, frame, subject.calibration)
+    subject = snapshot.subject
+    return evaluate(
+        subject.reference,
+        frame_of(snapshot),
+        subject.calibration,
+        segment_calibration=subject.segment_calibration,
+        estimator=subject.estimator,
+    )
 
 
-def _changed(snapshot: Snapshot, latest: Outcome | None) -> bool:
+def frame_of(snapshot: Snapshot) -> pd.DataFrame:
+    """The snapshot's rows as a frame, with segment columns."""
+    manifest, rows = snapshot.subject.manifest, snapshot.rows
+    return to_frame(rows.predictions, rows.targets, manifest.feature_schema, manifest.segments)
+
+
+class MultivariateEvaluator:
+    """Judges each model's features together, on a slower beat, since it trains a classifier each time."""
+
+    def __init__(self, monitors: Monitors, *, min_rows: int, clock: Clock, count_error: CountError) -> None:
+        self._monitors = monitors
+        self._min_rows = min_rows
+        self._clock = clock
+        self._count_error = count_error
+
+    def beat(self) -> None:
+        """One round over all models; one that fails never stops the others."""
+        for monitor in self._monitors:
+            try:
+                self._judge(monitor)
+            except Exception as error:  # as above
+                monitor.record_multivariate(None)
+                self._count_error(monitor.name, MULTIVARIATE)
+                log.error("multivariate evaluation failed", model=monitor.name, exc_info=error)
+
+    def _judge(self, monitor: ModelMonitor) -> None:
+        snapshot = monitor.snapshot()
+        if len(snapshot.rows.predictions) < self._min_rows:
+            monitor.record_multivariate(None)
+        elif _changed(snapshot, monitor.multivariate):
+            subject = snapshot.subject
+            drift = subject.domain.measure(frame_of(snapshot), subject.multivariate_calibration)
+            monitor.record_multivariate(MultivariateOutcome(subject, snapshot.revision, drift, self._clock()))
+
+
+def _changed(snapshot: Snapshot, latest: Outcome | MultivariateOutcome | None) -> bool:
     if latest is None:
         return True
     return latest.revision != snapshot.revision or latest.subject is not snapshot.subject
-
-
-class Calibrator:
-    """Finds the thresholds of every bundle that has none yet, while the service already serves."""
-
-    def __init__(
-        self, monitors: Monitors, cache: CalibrationCache, *, false_alarm_rate: float, stop: threading.Event
-    ) -> None:
-        self._monitors = monitors
-        self._cache = cache
-        self._rate = false_alarm_rate
-        self._stop = stop
-
-    def beat(self) -> None:
-        """Calibrate what is not; cheap when there is nothing to do."""
-        for monitor in self._monitors:
-            if monitor.subject.calibration is None:
-                self._calibrate(monitor)
-
-    def _calibrate(self, monitor: ModelMonitor) -> None:
-        subject = monitor.subject
-        began = time.perf_counter()
-
-        def progress(column: str, done: int, total: int) -> None:
-            if self._stop.is_set():
-                raise Stopped
-            log.info("calibrating", model=monitor.name, column=column, done=done, total=total)
-
-        try:
-            calibration = self._cache.get(
-                subject.reference, subject.bundle.reference_sha256, false_alarm_rate=self._rate, progress=progress
-            )
-        except Stopped:
-            return
-        monitor.calibrated(subject, calibration)
-        log.info(
-            "calibrated",
-            model=monitor.name,
-            version=subject.manifest.version,
-            seconds=round(time.perf_counter() - began, 2),
-            failures=dict(calibration.failures),
-        )

@@ -1,19 +1,21 @@
 """Every metric of the monitoring service: read from the monitors at each scrape, so that none is stale."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from evaluation.by_segment import SegmentEvaluation
+from evaluation.estimation import ALL_ROWS
 from evaluation.evaluate import Evaluation
-from monitoring_service.model_monitor import ModelMonitor, Outcome
+from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome
 
 MODEL = ("model", "version")
 FEATURE = (*MODEL, "feature")
 DRIFT = (*FEATURE, "method")
+SEGMENT = (*MODEL, "segment")
 MEASURE = (*MODEL, "measure", "segment")
-ALL_ROWS = ""  # the segment that holds every row
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "model_info": ("The monitored model version; always 1.", (*MODEL, "task")),
@@ -27,12 +29,22 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "missing_values_ratio": ("Share of the window's rows that lack the feature.", FEATURE),
     "out_of_range_ratio": ("Share of the window's rows outside of the feature's known range.", FEATURE),
     "unseen_category_ratio": ("Share of the window's rows with a category that training never saw.", FEATURE),
-    "performance": ("Performance on the window's labelled rows.", MEASURE),
+    "multivariate_drift_score": ("ROC AUC of a classifier that tells window from reference; 0.5: alike.", MODEL),
+    "multivariate_drift_threshold": ("Calibrated threshold of that score.", MODEL),
+    "multivariate_drift_detected": ("Whether all features together drifted (0 or 1).", MODEL),
+    "segment_rows": ("Rows of a segment in the window.", SEGMENT),
+    "segment_drift_score": ("Largest drift of the segment's columns, as a share of its threshold.", SEGMENT),
+    "segment_drift_detected": ("Whether any column of the segment drifted (0 or 1).", SEGMENT),
+    "performance": ("Performance on the window's labelled rows; estimated_...: as expected of all rows.", MEASURE),
     "reference_performance": ("The same measure on the reference rows.", MEASURE),
     "concept_drift_ratio": ("(Error now - error on the reference) / error on the reference.", MODEL),
+    "concept_drift_threshold": ("What the ratio may reach by chance with so many labelled rows.", MODEL),
+    "concept_drift_detected": ("Whether the error grew beyond that (0 or 1).", MODEL),
     "label_coverage_ratio": ("Share of the window's rows whose target has arrived.", MODEL),
     "label_delay_seconds": ("Median time from a prediction to its target, in the window.", MODEL),
+    "duplicate_rows_ratio": ("Share of the window's rows that repeat another's features and context.", MODEL),
     "window_rows": ("Rows of this version in the window.", MODEL),
+    "window_rows_per_second": ("Pace at which the window's rows were predicted.", MODEL),
     "window_oldest_timestamp_seconds": ("When the window's oldest prediction was made.", MODEL),
     "last_evaluation_timestamp_seconds": ("When the window was last evaluated.", MODEL),
     "evaluation_duration_seconds": ("How long the last evaluation took.", MODEL),
@@ -87,6 +99,8 @@ class WindowCollector(Collector):
             _add_window(families, monitor)
             if latest := monitor.latest:
                 _add_outcome(families, latest)
+            if together := monitor.multivariate:
+                _add_multivariate(families, together)
         yield from families.values()
 
 
@@ -99,27 +113,60 @@ def _add_window(families: Families, monitor: ModelMonitor) -> None:
     families["window_rows"].add_metric(labels, len(snapshot.rows.predictions))
     if start := snapshot.rows.start:
         families["window_oldest_timestamp_seconds"].add_metric(labels, start.timestamp())
-    for measure, value in snapshot.subject.reference.performance.measures.items():
-        families["reference_performance"].add_metric([*labels, measure, ALL_ROWS], value)
+    reference = snapshot.subject.reference
+    _add_measures(families, "reference_performance", labels, ALL_ROWS, reference.performance.measures)
+    for segment, part in reference.segments.items():
+        _add_measures(families, "reference_performance", labels, segment, part.performance.measures)
+    if estimator := snapshot.subject.estimator:
+        for segment, measures in estimator.reference_measures.items():
+            _add_measures(families, "reference_performance", labels, segment, measures)
 
 
 def _add_outcome(families: Families, outcome: Outcome) -> None:
-    manifest = outcome.subject.manifest
+    manifest, evaluation, window = outcome.subject.manifest, outcome.evaluation, outcome.window
     labels = [manifest.name, manifest.version]
-    evaluation = outcome.evaluation
     _add_drift(families, labels, evaluation)
     _add_quality(families, labels, evaluation)
-    for measure, value in evaluation.performance.measures.items():
-        families["performance"].add_metric([*labels, measure, ALL_ROWS], value)
+    _add_measures(families, "performance", labels, ALL_ROWS, evaluation.performance.measures)
+    _add_measures(families, "performance", labels, ALL_ROWS, evaluation.estimated)
+    for segment, found in evaluation.segments.items():
+        _add_segment(families, labels, segment, found)
     values = {
-        "concept_drift_ratio": evaluation.concept_drift_ratio,
         "label_coverage_ratio": evaluation.label_coverage,
-        "label_delay_seconds": outcome.label_delay,
+        "label_delay_seconds": window.label_delay,
+        "duplicate_rows_ratio": window.duplicate_ratio,
+        "window_rows_per_second": window.rows_per_second,
         "last_evaluation_timestamp_seconds": outcome.evaluated_at.timestamp(),
         "evaluation_duration_seconds": outcome.seconds,
     }
+    if concept := evaluation.concept_drift:
+        values["concept_drift_ratio"] = concept.ratio
+        values["concept_drift_threshold"] = concept.threshold
+        values["concept_drift_detected"] = concept.drifted
     for name, number in values.items():
         _add(families, name, labels, number)
+
+
+def _add_multivariate(families: Families, outcome: MultivariateOutcome) -> None:
+    labels = [outcome.subject.manifest.name, outcome.subject.manifest.version]
+    _add(families, "multivariate_drift_score", labels, outcome.drift.score)
+    _add(families, "multivariate_drift_threshold", labels, outcome.drift.threshold)
+    _add(families, "multivariate_drift_detected", labels, outcome.drift.drifted)
+
+
+def _add_segment(families: Families, labels: list[str], segment: str, found: SegmentEvaluation) -> None:
+    _add(families, "segment_rows", [*labels, segment], found.rows)
+    _add(families, "segment_drift_score", [*labels, segment], found.share_of_threshold)
+    _add(families, "segment_drift_detected", [*labels, segment], found.drifted)
+    _add_measures(families, "performance", labels, segment, found.performance.measures)
+    _add_measures(families, "performance", labels, segment, found.estimated)
+
+
+def _add_measures(
+    families: Families, name: str, labels: list[str], segment: str, measures: Mapping[str, float]
+) -> None:
+    for measure, value in measures.items():
+        families[name].add_metric([*labels, measure, segment], value)
 
 
 def _add_drift(families: Families, labels: list[str], evaluation: Evaluation) -> None:

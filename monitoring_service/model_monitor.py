@@ -2,16 +2,20 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from contracts.events import Prediction, Target
 from contracts.model_bundle import Manifest, ModelBundle
-from evaluation.calibration import Calibration
+from evaluation.calibration import Calibration, ColumnThresholds
+from evaluation.estimation import PerformanceEstimator
 from evaluation.evaluate import Evaluation
+from evaluation.multivariate import DomainClassifier, MultivariateDrift
 from evaluation.reference import Reference
 from monitoring_service.window import Added, Window, WindowRows
+from monitoring_service.window_facts import WindowFacts
 
 HISTORY = 180
 INGEST_CHUNK = 200  # events for which the lock is held at once
@@ -19,21 +23,37 @@ INGEST_CHUNK = 200  # events for which the lock is held at once
 
 @dataclass(frozen=True)
 class Subject:
-    """What a window is judged against: a bundle, its prepared reference, and thresholds once they are known."""
+    """What a window is judged against: a bundle, its prepared reference, and what was found out from it."""
 
     bundle: ModelBundle
     reference: Reference
+    domain: DomainClassifier
     calibration: Calibration | None = None
+    segment_calibration: Calibration | None = None
+    multivariate_calibration: ColumnThresholds | None = None
+    estimator: PerformanceEstimator | None = None
+    unknowable: Mapping[str, str] = field(default_factory=dict)
+    """Which of these cannot be found out, and why."""
 
     @property
     def manifest(self) -> Manifest:
         """The bundle's manifest."""
         return self.bundle.manifest
 
+    @property
+    def sha256(self) -> str:
+        """Identifies the reference's rows."""
+        return self.bundle.reference_sha256
+
+    def lacks(self, name: str) -> bool:
+        """Whether this is still to be found out."""
+        return getattr(self, name) is None and name not in self.unknowable
+
     @classmethod
     def of(cls, bundle: ModelBundle) -> "Subject":
         """Read and prepare the bundle's reference."""
-        return cls(bundle, Reference.prepare(bundle.manifest, bundle.reference()))
+        reference = Reference.prepare(bundle.manifest, bundle.reference())
+        return cls(bundle, reference, DomainClassifier(reference))
 
 
 @dataclass(frozen=True)
@@ -51,12 +71,20 @@ class Outcome:
 
     subject: Subject
     revision: int
-    start: datetime
-    end: datetime
-    label_delay: float | None
+    window: WindowFacts
     evaluation: Evaluation
     evaluated_at: datetime
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MultivariateOutcome:
+    """One judgement of all features together."""
+
+    subject: Subject
+    revision: int
+    drift: MultivariateDrift
+    evaluated_at: datetime
 
 
 class ModelMonitor:
@@ -68,6 +96,7 @@ class ModelMonitor:
         self._window = Window(window_size)
         self._subject = subject
         self._latest: Outcome | None = None
+        self._multivariate: MultivariateOutcome | None = None
         self._history: deque[Outcome] = deque(maxlen=HISTORY)
 
     def ingest(
@@ -101,6 +130,11 @@ class ModelMonitor:
         return self._latest
 
     @property
+    def multivariate(self) -> MultivariateOutcome | None:
+        """The last judgement of all features together."""
+        return self._multivariate
+
+    @property
     def history(self) -> list[Outcome]:
         """The last evaluations of the live version, oldest first."""
         with self._lock:
@@ -111,13 +145,18 @@ class ModelMonitor:
         with self._lock:
             self._subject = subject
             self._latest = None
+            self._multivariate = None
             self._history.clear()
 
-    def calibrated(self, subject: Subject, calibration: Calibration) -> None:
-        """Take thresholds for this subject, unless another bundle has taken its place meanwhile."""
+    def learn(self, subject: Subject, **found: Any) -> None:
+        """Take fields that were found out about this subject, unless another bundle took its place meanwhile."""
         with self._lock:
-            if self._subject is subject:
-                self._subject = replace(subject, calibration=calibration)
+            if self._subject.bundle is subject.bundle:
+                self._subject = replace(self._subject, **found)
+
+    def cannot_learn(self, subject: Subject, name: str, reason: str) -> None:
+        """Remember that a field cannot be found out, and why."""
+        self.learn(subject, unknowable={**subject.unknowable, name: reason})
 
     def record(self, outcome: Outcome) -> None:
         """Keep an evaluation, unless another bundle has taken the place of the judged one meanwhile."""
@@ -125,6 +164,12 @@ class ModelMonitor:
             if self._subject.bundle is outcome.subject.bundle:
                 self._latest = outcome
                 self._history.append(outcome)
+
+    def record_multivariate(self, outcome: MultivariateOutcome | None) -> None:
+        """Keep a judgement of all features together, likewise; None: there is none now."""
+        with self._lock:
+            if outcome is None or self._subject.bundle is outcome.subject.bundle:
+                self._multivariate = outcome
 
     def forget_latest(self) -> None:
         """The window cannot be judged any more: its last numbers would be stale."""

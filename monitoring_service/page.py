@@ -4,12 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from evaluation.drift import ColumnDrift
+from contracts.schema import Task
+from evaluation.by_segment import SegmentEvaluation
+from evaluation.estimation import ESTIMATED
 from evaluation.evaluate import Evaluation
+from evaluation.performance import HEADLINE
 from evaluation.quality import ColumnQuality
-from monitoring_service.model_monitor import ModelMonitor, Outcome
+from monitoring_service.chart import Chart, Points
+from monitoring_service.chart import draw as draw_chart
+from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome
 from monitoring_service.sparkline import Sparkline, draw
 from monitoring_service.views import waiting_reason
+from monitoring_service.words import age, duration, number, pace
+
+TITLES: dict[Task, str] = {"regression": "Mean absolute error", "classification": "Accuracy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A verdict in a word or two, and how it looks: good, bad or quiet."""
+
+    text: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +50,41 @@ class MeasureRow:
     reference: str
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """One segment: how many rows, the headline measure, and what drifted in it."""
+
+    name: str
+    rows: str
+    now: str
+    estimated: str
+    reference: str
+    drift: Badge
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How well the model does: its headline measure over time, and all measures now."""
+
+    headline: str
+    chart: Chart | None
+    measures: Sequence[MeasureRow]
+
+
 @dataclass(frozen=True)
 class ModelCard:
-    """One model on the page."""
+    """One model on the page; before its first evaluation it has no more than facts."""
 
     name: str
     version: str
-    badge: str
-    badge_kind: str
+    badges: Sequence[Badge]
     facts: Sequence[tuple[str, str]]
-    features: Sequence[FeatureRow]
-    measures: Sequence[MeasureRow]
-    errors: Sequence[tuple[str, str]]
     has_rows: bool
+    features: Sequence[FeatureRow] = ()
+    together: str = ""
+    performance: Performance | None = None
+    segments: Sequence[SegmentRow] = ()
+    errors: Sequence[tuple[str, str]] = ()
 
 
 def card(monitor: ModelMonitor, min_rows: int, now: datetime) -> ModelCard:
@@ -55,43 +93,59 @@ def card(monitor: ModelMonitor, min_rows: int, now: datetime) -> ModelCard:
     rows = len(snapshot.rows.predictions)
     facts = [("Window", f"{rows:,} rows")]
     if snapshot.rows.start:
-        facts.append(("Oldest row", _age(now, snapshot.rows.start)))
+        facts.append(("Oldest row", age(now, snapshot.rows.start)))
     if snapshot.rows.other_versions:
         facts.append(("Other versions", f"{snapshot.rows.other_versions:,} rows"))
     version = snapshot.subject.manifest.version
     if latest is None:
         facts.append(("Evaluation", waiting_reason(monitor, min_rows)))
-        return ModelCard(monitor.name, version, "no evaluation yet", "quiet", facts, [], [], [], rows > 0)
-    evaluation = latest.evaluation
+        return ModelCard(monitor.name, version, [Badge("no evaluation yet", "quiet")], facts, rows > 0)
+    evaluation, together, history = latest.evaluation, monitor.multivariate, monitor.history
+    task = snapshot.subject.manifest.task
     return ModelCard(
         name=monitor.name,
         version=version,
-        badge=_badge(evaluation),
-        badge_kind={None: "quiet", True: "bad", False: "good"}[evaluation.dataset_drift],
+        badges=_badges(evaluation, together),
         facts=[*facts, *_facts(latest, now)],
-        features=_features(latest, monitor.history),
-        measures=_measures(evaluation),
-        errors=sorted({**evaluation.performance.errors, **evaluation.errors}.items()),
         has_rows=rows > 0,
+        features=_features(latest, history),
+        together=_together(together, now),
+        performance=_performance(evaluation, history, task),
+        segments=[_segment(name, found, task) for name, found in evaluation.segments.items()],
+        errors=sorted({**latest.subject.unknowable, **evaluation.performance.errors, **evaluation.errors}.items()),
     )
 
 
-def _badge(evaluation: Evaluation) -> str:
+def _badges(evaluation: Evaluation, together: MultivariateOutcome | None) -> list[Badge]:
+    badges = [_verdict(evaluation)]
+    if together is not None and together.drift.drifted:
+        badges.append(Badge("features drifted together", "bad"))
+    if evaluation.concept_drift is not None and evaluation.concept_drift.drifted:
+        badges.append(Badge("errs more than before", "bad"))
+    return badges
+
+
+def _verdict(evaluation: Evaluation) -> Badge:
     if evaluation.dataset_drift is None:
-        return "no verdict" if evaluation.calibrated else "not calibrated yet"
-    return "drift" if evaluation.dataset_drift else "no drift"
+        return Badge("no verdict" if evaluation.calibrated else "not calibrated yet", "quiet")
+    return Badge("drift", "bad") if evaluation.dataset_drift else Badge("no drift", "good")
 
 
 def _facts(latest: Outcome, now: datetime) -> list[tuple[str, str]]:
-    evaluation = latest.evaluation
+    evaluation, window = latest.evaluation, latest.window
     facts = [
-        ("Last evaluation", _age(now, latest.evaluated_at)),
+        ("Last evaluation", age(now, latest.evaluated_at)),
         ("Labelled", f"{evaluation.label_coverage:.0%} ({evaluation.labelled_rows:,} rows)"),
     ]
-    if latest.label_delay is not None:
-        facts.append(("Label delay", _duration(latest.label_delay)))
-    if evaluation.concept_drift_ratio is not None:
-        facts.append(("Error against reference", f"{evaluation.concept_drift_ratio:+.0%}"))
+    if window.label_delay is not None:
+        facts.append(("Label delay", duration(window.label_delay)))
+    if window.rows_per_second is not None:
+        facts.append(("Pace", pace(window.rows_per_second)))
+    if window.duplicate_ratio:
+        facts.append(("Repeated rows", f"{window.duplicate_ratio:.1%}"))
+    if concept := evaluation.concept_drift:
+        limit = "" if concept.threshold is None else f" (chance: up to {concept.threshold:+.0%})"
+        facts.append(("Error against reference", f"{concept.ratio:+.0%}{limit}"))
     return facts
 
 
@@ -100,8 +154,8 @@ def _features(latest: Outcome, history: Sequence[Outcome]) -> list[FeatureRow]:
         FeatureRow(
             name=column.column,
             method=column.method,
-            score=_number(column.score),
-            threshold="not yet" if column.threshold is None else _number(column.threshold),
+            score=number(column.score),
+            threshold="not yet" if column.threshold is None else number(column.threshold),
             drifted=column.drifted,
             quality=_quality(latest.evaluation.quality.get(column.column)),
             line=draw(_shares(column.column, history)),
@@ -112,11 +166,8 @@ def _features(latest: Outcome, history: Sequence[Outcome]) -> list[FeatureRow]:
 
 def _shares(name: str, history: Sequence[Outcome]) -> list[float]:
     columns = (outcome.evaluation.drift.get(name) for outcome in history)
-    return [_share(column) for column in columns if column and column.threshold_severity]
-
-
-def _share(column: ColumnDrift) -> float:
-    return column.severity / column.threshold_severity if column.threshold_severity else 0.0
+    shares = (column.share_of_threshold for column in columns if column)
+    return [share for share in shares if share is not None]
 
 
 def _quality(quality: ColumnQuality | None) -> str:
@@ -130,25 +181,57 @@ def _quality(quality: ColumnQuality | None) -> str:
     return ", ".join(f"{share:.1%} {name}" for name, share in shares.items() if share)
 
 
-def _measures(evaluation: Evaluation) -> list[MeasureRow]:
-    reference = evaluation.reference_performance.measures
-    return [
-        MeasureRow(name, _number(value), _number(reference[name]) if name in reference else "unknown")
-        for name, value in evaluation.performance.measures.items()
-    ]
+def _together(outcome: MultivariateOutcome | None, now: datetime) -> str:
+    if outcome is None:
+        return ""
+    drift = outcome.drift
+    limit = "not calibrated yet" if drift.threshold is None else f"of {drift.threshold:.3f}"
+    return f"{drift.score:.3f} {limit}, {age(now, outcome.evaluated_at)}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+def _performance(evaluation: Evaluation, history: Sequence[Outcome], task: Task) -> Performance | None:
+    now = {**evaluation.performance.measures, **evaluation.estimated}
+    then = {**evaluation.reference_performance.measures, **evaluation.reference_estimated}
+    if not now:
+        return None
+    return Performance(
+        headline=TITLES[task],
+        chart=_course(history, HEADLINE[task], then.get(HEADLINE[task])),
+        measures=[
+            MeasureRow(name.replace("_", " "), number(value), number(then.get(name)))
+            for name, value in now.items()
+        ],
+    )
 
 
-def _age(now: datetime, moment: datetime) -> str:
-    return f"{_duration((now - moment).total_seconds())} ago"
+def _course(history: Sequence[Outcome], measure: str, reference: float | None) -> Chart | None:
+    """The measure over time, realised and estimated."""
+    if not reference:
+        return None
+    realised = [(o.evaluated_at, o.evaluation.performance.measures.get(measure)) for o in history]
+    estimated = [(o.evaluated_at, o.evaluation.estimated.get(ESTIMATED + measure)) for o in history]
+    lines = {"realised": _known(realised), "estimated": _known(estimated)}
+    over = (history[0].evaluated_at, history[-1].evaluated_at)
+    return draw_chart({name: points for name, points in lines.items() if points}, level=reference, over=over)
 
 
-def _duration(seconds: float) -> str:
-    seconds = max(seconds, 0.0)
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+def _known(points: Sequence[tuple[datetime, float | None]]) -> Points:
+    return [(at, value) for at, value in points if value is not None]
+
+
+def _segment(name: str, found: SegmentEvaluation, task: Task) -> SegmentRow:
+    measure = HEADLINE[task]
+    return SegmentRow(
+        name=name,
+        rows=f"{found.rows:,}",
+        now=number(found.performance.measures.get(measure)),
+        estimated=number(found.estimated.get(ESTIMATED + measure)),
+        reference=number(found.reference_performance.measures.get(measure)),
+        drift=_segment_verdict(found),
+    )
+
+
+def _segment_verdict(found: SegmentEvaluation) -> Badge:
+    if found.drifted is None:
+        return Badge("too few rows", "quiet")
+    return Badge(", ".join(found.drifted_columns), "bad") if found.drifted else Badge("no drift", "good")

@@ -1,4 +1,8 @@
-"""Fills the windows from MongoDB after a start, so that a restart leaves no blind hours."""
+"""Fills the windows from MongoDB after a start, and now and then again, so that no event stays unseen.
+
+Again, because an event may reach monitoring before MongoDB, and monitoring may be killed in between; or because
+the relay skipped ahead of a backlog.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
@@ -10,8 +14,11 @@ from contracts.events import Prediction, Target
 from monitoring_service.evaluator import Clock
 from monitoring_service.model_monitor import ModelMonitor
 from monitoring_service.monitors import Monitors
+from monitoring_service.window import Added
 
 log = structlog.get_logger(__name__)
+
+BEATS_BETWEEN = 30
 
 
 class History(Protocol):
@@ -25,7 +32,7 @@ class History(Protocol):
 
 
 class Refill:
-    """Refills each model's window once; until it has worked, each beat tries again."""
+    """Refills each model's window: on every beat until it has worked, and then on every thirtieth."""
 
     def __init__(self, monitors: Monitors, store: History, *, window_size: int, clock: Clock) -> None:
         self._monitors = monitors
@@ -34,6 +41,7 @@ class Refill:
         self._clock = clock
         self._done: set[str] = set()
         self._failure = "not tried yet"
+        self._beats = 0
 
     @property
     def missing(self) -> Mapping[str, str]:
@@ -41,9 +49,10 @@ class Refill:
         return dict.fromkeys(sorted(self._monitors.names() - self._done), self._failure)
 
     def beat(self) -> None:
-        """Refill what is missing; events that arrived meanwhile stay, since a window takes each event once."""
+        """Refill what is due; events that are in the window already stay, since it takes each event once."""
+        self._beats += 1
         for monitor in self._monitors:
-            if monitor.name not in self._done:
+            if monitor.name not in self._done or self._beats % BEATS_BETWEEN == 0:
                 self._try(monitor)
 
     def _try(self, monitor: ModelMonitor) -> None:
@@ -58,9 +67,10 @@ class Refill:
             self._add(monitor, predictions, list(targets.values()))
 
     def _add(self, monitor: ModelMonitor, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
-        monitor.ingest(predictions, targets, self._clock())
+        became = monitor.ingest(predictions, targets, self._clock())
+        if became[Added.ACCEPTED] or monitor.name not in self._done:
+            log.info("window refilled", model=monitor.name, events=became[Added.ACCEPTED])
         self._done.add(monitor.name)
-        log.info("window refilled", model=monitor.name, predictions=len(predictions), targets=len(targets))
 
     def _fail(self, reason: str) -> None:
         if reason != self._failure:

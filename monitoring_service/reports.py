@@ -4,9 +4,8 @@ import threading
 from dataclasses import dataclass
 
 from contracts.http import Problem
-from evaluation.evaluate import evaluate
-from evaluation.frames import to_frame
 from evaluation.report import render
+from monitoring_service.evaluator import evaluate_snapshot, frame_of
 from monitoring_service.model_monitor import ModelMonitor, Snapshot, Subject
 
 
@@ -42,6 +41,4 @@ class WindowReports:
 
 
 def _render(snapshot: Snapshot) -> str:
-    subject, rows = snapshot.subject, snapshot.rows
-    frame = to_frame(rows.predictions, rows.targets, subject.manifest.feature_schema)
-    return render(subject.reference, frame, evaluate(subject.reference, frame, subject.calibration)).html
+    return render(snapshot.subject.reference, frame_of(snapshot), evaluate_snapshot(snapshot)).html

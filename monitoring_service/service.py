@@ -11,7 +11,8 @@ from contracts.event_store import EventStore
 from contracts.settings import Settings
 from evaluation.calibration_cache import CalibrationCache
 from monitoring_service.beat import Beat
-from monitoring_service.evaluator import Calibrator, Clock, Evaluator
+from monitoring_service.calibrator import Calibrator
+from monitoring_service.evaluator import Clock, Evaluator, MultivariateEvaluator
 from monitoring_service.ingest import Batch, parse_batch
 from monitoring_service.metrics import MonitoringMetrics
 from monitoring_service.monitors import Monitors
@@ -50,11 +51,10 @@ class MonitoringService:
 
     def _threads(self) -> list[Beat]:
         settings = self.settings
-        evaluator = Evaluator(
-            self.monitors,
-            min_rows=settings.window_min_rows,
-            clock=self.clock,
-            count_error=self.metrics.count_error,
+        min_rows, count_error = settings.window_min_rows, self.metrics.count_error
+        evaluator = Evaluator(self.monitors, min_rows=min_rows, clock=self.clock, count_error=count_error)
+        together = MultivariateEvaluator(
+            self.monitors, min_rows=min_rows, clock=self.clock, count_error=count_error
         )
         calibrator = Calibrator(
             self.monitors,
@@ -66,6 +66,7 @@ class MonitoringService:
             Beat("refill", REFILL_SECONDS, self.refill.beat, self._stop),
             Beat("calibration", CALIBRATE_SECONDS, calibrator.beat, self._stop),
             Beat("evaluation", settings.evaluate_every, evaluator.beat, self._stop),
+            Beat("multivariate evaluation", settings.multivariate_every, together.beat, self._stop),
         ]
 
     def start(self) -> None:

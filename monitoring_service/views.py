@@ -2,16 +2,16 @@
 
 from typing import Any
 
+from evaluation.by_segment import SegmentEvaluation
 from evaluation.drift import ColumnDrift
-from evaluation.evaluate import Evaluation
-from evaluation.performance import Performance
-from monitoring_service.model_monitor import ModelMonitor, Outcome
+from evaluation.multivariate import METHOD
+from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome
 
 
 def drift_view(monitor: ModelMonitor, min_rows: int) -> dict[str, Any]:
     """What /models/<name>/drift answers; `dataset_drift` is null while there is no verdict, with the reason."""
     latest = monitor.latest
-    return _judged(latest) if latest else _not_judged(monitor, min_rows)
+    return _judged(latest, monitor.multivariate) if latest else _not_judged(monitor, min_rows)
 
 
 def waiting_reason(monitor: ModelMonitor, min_rows: int) -> str:
@@ -43,26 +43,36 @@ def _not_judged(monitor: ModelMonitor, min_rows: int) -> dict[str, Any]:
         "drifted_features_ratio": None,
         "features": [],
         "quality": {},
+        "multivariate": None,
         "performance": None,
+        "segments": [],
         "errors": {},
     }
 
 
-def _judged(outcome: Outcome) -> dict[str, Any]:
-    evaluation, manifest = outcome.evaluation, outcome.subject.manifest
+def _judged(outcome: Outcome, together: MultivariateOutcome | None) -> dict[str, Any]:
+    evaluation, manifest, window = outcome.evaluation, outcome.subject.manifest, outcome.window
     return {
         "model": manifest.name,
         "model_version": manifest.version,
         "status": "evaluated" if evaluation.calibrated else "evaluated, not calibrated yet: no verdict",
         "evaluated_at": outcome.evaluated_at,
         "calibrated": evaluation.calibrated,
-        "window": {"rows": evaluation.rows, "start": outcome.start, "end": outcome.end},
+        "window": {
+            "rows": evaluation.rows,
+            "start": window.start,
+            "end": window.end,
+            "rows_per_second": window.rows_per_second,
+            "duplicate_rows_ratio": window.duplicate_ratio,
+        },
         "dataset_drift": evaluation.dataset_drift,
         "drifted_features_ratio": evaluation.drifted_ratio,
         "features": [_feature(column) for column in evaluation.drift.values()],
         "quality": dict(evaluation.quality),
+        "multivariate": _multivariate(together),
         "performance": _performance(outcome),
-        "errors": dict(evaluation.errors),
+        "segments": [_segment(name, segment) for name, segment in evaluation.segments.items()],
+        "errors": {**outcome.subject.unknowable, **evaluation.errors},
     }
 
 
@@ -76,15 +86,43 @@ def _feature(column: ColumnDrift) -> dict[str, Any]:
     }
 
 
+def _multivariate(outcome: MultivariateOutcome | None) -> dict[str, Any] | None:
+    if outcome is None:
+        return None
+    drift = outcome.drift
+    return {
+        "method": METHOD,
+        "rows": drift.rows,
+        "score": drift.score,
+        "threshold": drift.threshold,
+        "drifted": drift.drifted,
+        "evaluated_at": outcome.evaluated_at,
+    }
+
+
 def _performance(outcome: Outcome) -> dict[str, Any]:
-    evaluation: Evaluation = outcome.evaluation
-    now: Performance = evaluation.performance
+    evaluation = outcome.evaluation
+    now, concept = evaluation.performance, evaluation.concept_drift
     return {
         "labelled_rows": evaluation.labelled_rows,
         "label_coverage": evaluation.label_coverage,
-        "label_delay_seconds": outcome.label_delay,
-        "measures": dict(now.measures),
-        "reference": dict(evaluation.reference_performance.measures),
-        "concept_drift_ratio": evaluation.concept_drift_ratio,
+        "label_delay_seconds": outcome.window.label_delay,
+        "measures": {**now.measures, **evaluation.estimated},
+        "reference": {**evaluation.reference_performance.measures, **evaluation.reference_estimated},
+        "concept_drift_ratio": concept.ratio if concept else None,
+        "concept_drift_threshold": concept.threshold if concept else None,
+        "concept_drift": concept.drifted if concept else None,
         "errors": dict(now.errors),
+    }
+
+
+def _segment(name: str, segment: SegmentEvaluation) -> dict[str, Any]:
+    return {
+        "segment": name,
+        "rows": segment.rows,
+        "labelled_rows": segment.performance.labelled_rows,
+        "drifted": segment.drifted,
+        "features": [_feature(column) for column in segment.drift.values()],
+        "measures": {**segment.performance.measures, **segment.estimated},
+        "reference": {**segment.reference_performance.measures, **segment.reference_estimated},
     }

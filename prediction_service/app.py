@@ -61,6 +61,8 @@ def _add_work_routes(app: Flask, service: PredictionService, metrics: Metrics) -
             outcome = "ok"
         except Exception as error:
             outcome = _outcome(error)
+            if model and isinstance(error, Problem):
+                metrics.count_rejected(model.manifest, error.errors)
             raise
         finally:
             name, version = (model.manifest.name, model.manifest.version) if model else ("", "")

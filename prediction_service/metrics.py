@@ -1,6 +1,7 @@
 """Every metric of the prediction service, each with its type, unit, labels and meaning."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -31,6 +32,12 @@ class Metrics:
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
+        self.rejected_values = Counter(
+            "sextant_rejected_values_total",
+            "Wrong values of a feature in refused requests: missing, of the wrong type, or beyond float32.",
+            ["model", "version", "feature"],
+            registry=self.registry,
+        )
         self.feedback = Counter(
             "sextant_feedback_total",
             "Targets sent to /feedback, by outcome.",
@@ -43,6 +50,13 @@ class Metrics:
         predictions, duration = self._children(model, version, outcome)
         predictions.inc(records)
         duration.observe(seconds)
+
+    def count_rejected(self, manifest: Manifest, errors: Iterable[Mapping[str, Any]]) -> None:
+        """Count the wrong fields of a refused request; only features, since other names are the client's."""
+        features = frozenset(manifest.feature_schema.names)
+        for error in errors:
+            if error["field"] in features:
+                self.rejected_values.labels(manifest.name, manifest.version, error["field"]).inc()
 
     def _children(self, *labels: str) -> tuple[Counter, Histogram]:
         # labels() validates and locks at every call; this is on the request path.

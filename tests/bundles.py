@@ -17,6 +17,7 @@ from contracts.model_bundle import (
 from contracts.schema import Feature, FeatureSchema, Task
 
 ZONES = tuple(str(zone) for zone in range(1, 41))
+PAYMENT_TYPES = ("1", "2", "3")
 SPECIES = ("setosa", "versicolor", "virginica")
 
 TRIP_SCHEMA = FeatureSchema(
@@ -35,7 +36,7 @@ FLOWER_SCHEMA = FeatureSchema(
 
 
 def make_trips(rows: int, *, seed: int = 0, distance_factor: float = 1.0) -> pd.DataFrame:
-    """Synthetic trips with prediction and target; `distance_factor` other than 1 makes them drift."""
+    """Synthetic trips with prediction, target and context; `distance_factor` other than 1 makes them drift."""
     random = np.random.default_rng(seed)
     weights = 1.0 / np.arange(1, len(ZONES) + 1)
     weights /= weights.sum()
@@ -48,6 +49,7 @@ def make_trips(rows: int, *, seed: int = 0, distance_factor: float = 1.0) -> pd.
             "trip_distance": distance,
             "prediction": prediction,
             "target": np.clip(prediction + random.normal(0.0, 3.0, rows), 1.0, None),
+            "payment_type": random.choice(PAYMENT_TYPES, rows, p=(0.6, 0.37, 0.03)),
         }
     )
 
@@ -108,6 +110,7 @@ def publish_bundle(
         feature_schema=schema,
         target="duration in minutes" if task == "regression" else "species",
         classes=tuple(sorted(set(reference["target"]))) if task == "classification" else None,
+        segments=("payment_type",) if "payment_type" in reference else (),
         metrics={},
         data_source="tests",
         data_period="none",

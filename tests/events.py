@@ -9,14 +9,16 @@ import pandas as pd
 
 from contracts.events import Prediction, Target
 
+CONTEXT = ("payment_type",)
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def predictions_from(
     rows: pd.DataFrame, *, model: str = "taxi", version: str = "v1", start: datetime = START, prefix: str = "p"
 ) -> list[Prediction]:
-    """One prediction a row, a second apart, with ids that sort like their times."""
-    features = rows.drop(columns=["prediction", "target"]).to_dict("records")
+    """One prediction a row, a second apart, with ids that sort like their times; payment_type is context."""
+    features = rows.drop(columns=["prediction", "target", *CONTEXT], errors="ignore").to_dict("records")
+    contexts = rows.filter(CONTEXT).to_dict("records") or [{} for _ in features]
     return [
         Prediction(
             prediction_id=f"{prefix}{number:06}",
@@ -25,8 +27,11 @@ def predictions_from(
             created_at=start + timedelta(seconds=number),
             features={str(name): value for name, value in record.items()},
             prediction=prediction,
+            context={str(name): value for name, value in context.items()},
         )
-        for number, (record, prediction) in enumerate(zip(features, rows["prediction"].tolist(), strict=True))
+        for number, (record, context, prediction) in enumerate(
+            zip(features, contexts, rows["prediction"].tolist(), strict=True)
+        )
     ]
 
 

@@ -1,18 +1,19 @@
 """A monitoring service without threads and without MongoDB: the test strikes its beats."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from contracts.errors import StoreUnavailable
 from contracts.events import Prediction, Target
 from contracts.settings import Settings
 from evaluation.calibration import Calibration
 from monitoring_service.app import create_app
-from monitoring_service.evaluator import Evaluator
+from monitoring_service.evaluator import Evaluator, MultivariateEvaluator
 from monitoring_service.model_monitor import ModelMonitor
 from monitoring_service.service import MonitoringService
 from tests.bundles import make_trips
@@ -51,13 +52,23 @@ class Harness:
             count_error=self.service.metrics.count_error,
         )
 
+        self.together = MultivariateEvaluator(
+            self.service.monitors,
+            min_rows=settings.window_min_rows,
+            clock=lambda: NOW,
+            count_error=self.service.metrics.count_error,
+        )
+
     def monitor(self, name: str = "taxi") -> ModelMonitor:
         monitor = self.service.monitors.get(name)
         assert monitor is not None
         return monitor
 
     def calibrate_with(self, calibration: Calibration) -> None:
-        self.monitor().calibrated(self.monitor().subject, calibration)
+        self.learn(calibration=calibration)
+
+    def learn(self, **found: Any) -> None:
+        self.monitor().learn(self.monitor().subject, **found)
 
     def post(self, body: Any) -> dict[str, Any]:
         response = self.client.post("/events", json=body)
@@ -70,14 +81,24 @@ class Harness:
         return answer
 
     def samples(self) -> dict[tuple[str, str], float]:
-        """Metric values by name and the most telling of their labels."""
-        families = text_string_to_metric_families(self.client.get("/metrics").text)
+        """Metric values by name and the most telling of their labels, of all rows; see segment_samples()."""
         return {
             (s.name, s.labels.get("feature") or s.labels.get("measure") or ""): s.value
-            for family in families
-            for s in family.samples
-            if s.labels.get("model", "taxi") == "taxi"
+            for s in self._samples()
+            if not s.labels.get("segment")
         }
+
+    def segment_samples(self, segment: str) -> dict[tuple[str, str], float]:
+        """Metric values of one segment by name and measure."""
+        return {
+            (s.name, s.labels.get("measure", "")): s.value
+            for s in self._samples()
+            if s.labels.get("segment") == segment
+        }
+
+    def _samples(self) -> Iterator[Sample]:
+        for family in text_string_to_metric_families(self.client.get("/metrics").text):
+            yield from (s for s in family.samples if s.labels.get("model", "taxi") == "taxi")
 
 
 def trip_events(rows: int, *, factor: float = 1.0, **options: Any) -> dict[str, Any]:

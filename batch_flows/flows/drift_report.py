@@ -9,7 +9,6 @@ from prefect.states import Completed, Failed
 
 from batch_flows import steps
 from batch_flows.drift_summary import FLOW, DriftSummary
-from batch_flows.report_page import with_facts
 from batch_flows.window import Window, choose_window
 from contracts.errors import SextantError
 from contracts.settings import Settings, load_settings
@@ -58,7 +57,7 @@ def _report(settings: Settings, model: str, version: str | None, window: Window)
     calibration = steps.calibrate(settings, bundle, reference)
     found = evaluate(reference, rows.frame, calibration)
     summary = DriftSummary(bundle.manifest, window, rows, found)
-    page = with_facts(render(reference, rows.frame, found).html, title=f"Drift of {model}", facts=summary.facts)
+    page = render(reference, rows.frame, found, title=f"Drift of {model}", facts=summary.facts).html
 
     steps.write_report(settings.reports_dir, summary.html_name, page)
     steps.record_report(settings, summary.document(datetime.now(UTC)))

@@ -67,7 +67,7 @@ def test_drifted_traffic_flips_dataset_drift_and_undrifted_traffic_does_not(serv
     assert metric(services, "sextant_drift_detected", model="taxi", feature="DOLocationID") == 0
     report = requests.get(f"{services.monitoring_url}/models/taxi/report", timeout=60)
     assert report.status_code == 200
-    assert "400 rows, 400 with target" in report.text
+    assert "<dt>Rows</dt><dd>400, 400 with target</dd>" in report.text
     began = time.monotonic()
     assert program.stop() == 0
     assert time.monotonic() - began < 20  # a bound against hanging, not a measurement

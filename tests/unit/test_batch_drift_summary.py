@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batch_flows.report_page import with_facts
 from batch_flows.window import Window
 from tests.bundles import make_trips, publish_trips
 
@@ -83,25 +82,16 @@ def test_the_sentence_names_the_drifted_columns(summary_of: Any) -> None:
 
 
 def test_scores_have_a_row_for_each_column_and_the_prediction(summary_of: Any) -> None:
-    rows = summary_of(trips(500, 0)).scores()
-    assert [row["column"] for row in rows] == ["PULocationID", "DOLocationID", "trip_distance", "prediction"]
+    rows = summary_of(trips(500, 100)).scores()
+    assert [row["column"] for row in rows] == [
+        "PULocationID",
+        "DOLocationID",
+        "trip_distance",
+        "prediction",
+        "target",
+    ]
     assert all(row["threshold"] is not None for row in rows)
 
 
 def test_the_artifact_key_is_one_that_prefect_takes(summary_of: Any) -> None:
     assert summary_of(trips(100, 0)).artifact_key == "drift-report-green-taxi"
-
-
-def test_the_head_of_a_page_shows_facts_as_text_and_keeps_the_rest() -> None:
-    page = with_facts(
-        "<html><body class='x'><p>plots</p></body></html>", title="A & B", facts={"Not <b>": "<script>"}
-    )
-    assert page.startswith("<html><body class='x'><style>")
-    assert page.endswith("</header><p>plots</p></body></html>")
-    assert "<h1>A &amp; B</h1>" in page
-    assert "<dt>Not &lt;b&gt;</dt><dd>&lt;script&gt;</dd>" in page
-
-
-def test_what_is_no_page_is_refused() -> None:
-    with pytest.raises(ValueError, match="no body"):
-        with_facts("plots", title="A", facts={})

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -12,7 +13,7 @@ from evaluation.calibration import calibrate, calibrate_column, rate_of_each, ta
 from evaluation.calibration_cache import CalibrationCache
 from evaluation.null_scores import jensen_shannon, null_severities, window_distance
 from evaluation.reference import Reference
-from evaluation.stat_tests import clip_bounds, drift_score, severity
+from evaluation.stat_tests import Clip, drift_score, severity
 from tests.bundles import make_trips, publish_trips
 
 DISTANCE = Feature(name="trip_distance", kind="numerical")
@@ -25,13 +26,13 @@ def trips() -> pd.DataFrame:
 
 
 def test_resampled_wasserstein_scores_are_those_of_evidently(trips: pd.DataFrame) -> None:
-    values = trips["trip_distance"]
-    ordered = np.clip(np.sort(values.to_numpy()), *clip_bounds(values))
+    clip = Clip.of(trips["trip_distance"].to_numpy())
+    ordered = clip(np.sort(trips["trip_distance"].to_numpy()))
     drawn = np.random.default_rng(1).choice(len(ordered), 400, replace=False)
     others = np.delete(ordered, drawn)
     unclipped = Feature(name="x", kind="numerical", drift_method="wasserstein")
     expected = drift_score(unclipped, pd.Series(others), pd.Series(ordered[drawn]))
-    assert window_distance(ordered, drawn) == pytest.approx(expected, rel=1e-9)
+    assert window_distance(ordered, drawn, clip) == pytest.approx(expected, rel=1e-9)
 
 
 def test_resampled_jensen_shannon_scores_are_those_of_evidently() -> None:
@@ -96,10 +97,15 @@ def test_undrifted_windows_alarm_about_as_rarely_as_stated() -> None:
     assert 4 <= alarms <= 44
 
 
-def test_a_constant_column_never_alarms() -> None:
-    constant = pd.Series(np.full(500, 7.0))
-    thresholds = calibrate_column(DISTANCE, constant, 0.01, np.random.default_rng(0))
-    assert thresholds.at(100) > drift_score(DISTANCE, constant, constant[:100])
+@pytest.mark.parametrize(("column", "value", "other"), [(DISTANCE, 7.0, 7.001), (ZONE, "a", "b")])
+def test_a_constant_column_alarms_once_a_share_of_the_rows_has_another_value(
+    column: Feature, value: Any, other: Any
+) -> None:
+    constant = pd.Series([value] * 500)
+    threshold = calibrate_column(column, constant, 0.01, np.random.default_rng(0)).at(400)
+    for odd, alarm in ((0, False), (1, False), (40, True), (400, True)):
+        window = pd.Series([value] * (400 - odd) + [other] * odd)
+        assert (drift_score(column, constant, window) > threshold) is alarm, odd
 
 
 def test_p_value_methods_are_calibrated_towards_small_values(trips: pd.DataFrame) -> None:
@@ -133,16 +139,16 @@ def test_a_kept_calibration_is_read_back_instead_of_made_again(
     reference = _reference(tmp_path)
     monkeypatch.setattr(null_scores, "RESAMPLES", 20)
     cache = CalibrationCache(tmp_path / "calibration")
-    made = cache.get(reference, "sha", false_alarm_rate=0.01)
+    made = cache.columns(reference, "sha", false_alarm_rate=0.01)
 
     def fail(*_: object) -> None:
         raise AssertionError("calibrated again")
 
-    assert cache.get(reference, "sha", false_alarm_rate=0.01, progress=fail) == made
+    assert cache.columns(reference, "sha", false_alarm_rate=0.01, progress=fail) == made
     with pytest.raises(AssertionError, match="again"):
-        cache.get(reference, "another reference", false_alarm_rate=0.01, progress=fail)
+        cache.columns(reference, "another reference", false_alarm_rate=0.01, progress=fail)
     with pytest.raises(AssertionError, match="again"):
-        cache.get(reference, "sha", false_alarm_rate=0.02, progress=fail)
+        cache.columns(reference, "sha", false_alarm_rate=0.02, progress=fail)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"columns": {"x": 1}}', orjson.dumps({"columns": {}})])
@@ -150,10 +156,10 @@ def test_a_torn_cache_file_is_made_again(tmp_path: Path, content: bytes, monkeyp
     monkeypatch.setattr(null_scores, "RESAMPLES", 20)
     reference = _reference(tmp_path)
     folder = tmp_path / "calibration"
-    made = CalibrationCache(folder).get(reference, "sha", false_alarm_rate=0.01)
+    made = CalibrationCache(folder).columns(reference, "sha", false_alarm_rate=0.01)
     (kept,) = folder.iterdir()
     kept.write_bytes(content)
-    assert CalibrationCache(folder).get(reference, "sha", false_alarm_rate=0.01) == made
+    assert CalibrationCache(folder).columns(reference, "sha", false_alarm_rate=0.01) == made
     assert orjson.loads(kept.read_bytes())["columns"]
 
 

@@ -11,7 +11,7 @@ from contracts.model_bundle import Manifest
 from contracts.schema import Feature, FeatureSchema
 from evaluation.calibration import Calibration, calibrate
 from evaluation.evaluate import evaluate
-from evaluation.performance import concept_drift_ratio, measure_performance
+from evaluation.performance import measure_performance
 from evaluation.reference import Reference
 from evaluation.stat_tests import P_VALUE_METHODS, drift_score, severity
 from tests.bundles import make_flowers, make_trips, publish_flowers, publish_trips
@@ -46,8 +46,35 @@ def test_a_shifted_feature_is_named_and_takes_the_prediction_along(
 ) -> None:
     evaluation = evaluate(trips, make_trips(500, seed=21, distance_factor=1.5), thresholds)
     assert evaluation.dataset_drift is True
-    assert evaluation.drifted_columns == ["trip_distance", "prediction"]
-    assert evaluation.drifted_ratio == 0.5
+    assert set(evaluation.drifted_columns) == {"trip_distance", "prediction", "target"}
+    assert evaluation.drifted_ratio == 0.6
+
+
+def test_what_drifted_is_told_with_the_furthest_first(trips: Reference, thresholds: Calibration) -> None:
+    window = make_trips(500, seed=21, distance_factor=1.5).assign(DOLocationID="7")
+    evaluation = evaluate(trips, window, thresholds)
+    shares = [evaluation.drift[name].share_of_threshold for name in evaluation.drifted_columns]
+    assert evaluation.drifted_columns[0] == "DOLocationID"
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_the_target_is_watched_as_soon_as_there_are_labels_enough(
+    trips: Reference, thresholds: Calibration
+) -> None:
+    window = make_trips(500, seed=21)
+    window["target"] *= 2
+    assert evaluate(trips, window, thresholds).drifted_columns == ["target"]
+    unlabelled = evaluate(trips, window.assign(target=np.nan), thresholds)
+    assert unlabelled.dataset_drift is False
+    assert unlabelled.errors == {}
+
+
+def test_a_reference_without_targets_judges_all_other_columns(trips: Reference) -> None:
+    blind = Reference.prepare(trips.manifest, trips.frame.assign(target=np.nan))
+    evaluation = evaluate(blind, make_trips(500, seed=21))
+    assert set(evaluation.drift) == {"PULocationID", "DOLocationID", "trip_distance", "prediction"}
+    assert evaluation.errors == {}
+    assert evaluation.concept_drift is None
 
 
 def test_a_single_shifted_column_is_data_set_drift(trips: Reference, thresholds: Calibration) -> None:
@@ -155,7 +182,9 @@ def test_regression_measures_are_those_of_the_labelled_rows(trips: Reference) ->
 def test_concept_drift_is_the_growth_of_the_error(trips: Reference) -> None:
     rows = make_trips(400, seed=4)
     worse = rows.assign(target=rows["prediction"] + 2 * trips.performance.measures["mae"])
-    assert evaluate(trips, worse).concept_drift_ratio == pytest.approx(1.0)
+    found = evaluate(trips, worse).concept_drift
+    assert found is not None
+    assert found.ratio == pytest.approx(1.0)
 
 
 def test_too_few_labels_give_no_performance(trips: Reference) -> None:
@@ -163,7 +192,7 @@ def test_too_few_labels_give_no_performance(trips: Reference) -> None:
     rows.loc[10:, "target"] = np.nan
     evaluation = evaluate(trips, rows)
     assert evaluation.performance.measures == {}
-    assert evaluation.concept_drift_ratio is None
+    assert evaluation.concept_drift is None
 
 
 def test_classification_measures_judge_the_classes_that_were_answered(flowers: Reference) -> None:
@@ -179,6 +208,7 @@ def test_probabilities_add_the_area_under_the_curve_and_leave_accuracy_alone(flo
         rows[f"probability_{name}"] = np.where(rows["target"] == name, 0.8, 0.1)
     measures = evaluate(flowers, rows).performance.measures
     assert measures["roc_auc"] == pytest.approx(1.0)
+    assert measures["log_loss"] == pytest.approx(-np.log(0.8))
     assert measures["accuracy"] == pytest.approx((rows["prediction"] == rows["target"]).mean())
 
 
@@ -233,12 +263,6 @@ def test_a_class_may_be_called_target() -> None:
     manifest = _manifest_of_classes("target", "prediction")
     rows = pd.DataFrame({"x": 1.0, "prediction": ["target", "prediction"] * 20, "target": "target"})
     assert measure_performance(rows, manifest).measures["accuracy"] == 0.5
-
-
-def test_concept_drift_is_unknown_when_the_reference_has_no_error(trips: Reference) -> None:
-    perfect = make_trips(100).assign(target=lambda rows: rows["prediction"])
-    performance = measure_performance(perfect, trips.manifest)
-    assert concept_drift_ratio(trips.performance, performance, "regression") is None
 
 
 def _manifest_of_classes(*classes: str) -> Manifest:

@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 
@@ -5,6 +7,7 @@ from evaluation.calibration import Calibration, calibrate
 from evaluation.evaluate import evaluate
 from evaluation.reference import Reference
 from evaluation.report import RenderedReport, render
+from evaluation.report_head import with_head
 from tests.bundles import make_flowers, make_trips, publish_flowers, publish_trips
 
 
@@ -28,13 +31,15 @@ def test_the_report_says_what_it_is_about_and_shows_the_calibrated_threshold(
 ) -> None:
     report = rendered(trips, make_trips(200, seed=2), thresholds)
     assert report.problems == {}
-    assert "taxi, version v1: 200 rows, 200 with target" in report.html
-    assert f"{thresholds.columns['trip_distance'].at(200):.3f}" in report.html
+    assert "<dt>Model</dt><dd>taxi, version v1</dd>" in report.html
+    assert "<dt>Rows</dt><dd>200, 200 with target</dd>" in report.html
+    threshold = f"{thresholds.columns['trip_distance'].at(200):.3g}"
+    assert re.search(rf"<td>trip_distance</td><td>[\d.]+</td><td>{threshold}</td>", report.html)
     assert "Wasserstein distance (normed, outliers clipped)" in report.html
 
 
 def test_a_report_before_calibration_says_so(trips: Reference) -> None:
-    assert "Not calibrated yet" in rendered(trips, make_trips(100, seed=2).drop(columns="target")).html
+    assert "not calibrated yet" in rendered(trips, make_trips(100, seed=2).drop(columns="target")).html
 
 
 def test_a_hostile_category_cannot_leave_its_place_in_the_page(trips: Reference) -> None:
@@ -55,7 +60,7 @@ def test_one_empty_column_is_named_and_the_rest_is_reported(trips: Reference, th
 def test_one_row_still_gives_a_report(trips: Reference, thresholds: Calibration) -> None:
     report = rendered(trips, make_trips(1), thresholds)
     assert set(report.problems) == {"PULocationID", "DOLocationID", "trip_distance", "prediction"}
-    assert "1 rows" in report.html
+    assert "<dt>Rows</dt><dd>1, 1 with target</dd>" in report.html
 
 
 def test_a_classification_report_shows_its_performance(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -63,3 +68,22 @@ def test_a_classification_report_shows_its_performance(tmp_path_factory: pytest.
     report = rendered(Reference.prepare(bundle.manifest, bundle.reference()), make_flowers(150, seed=2))
     assert report.problems == {}
     assert "Accuracy" in report.html
+
+
+def test_the_head_shows_facts_as_text_and_keeps_the_rest_of_the_page(trips: Reference) -> None:
+    evaluation = evaluate(trips, make_trips(100))
+    page = with_head(
+        "<html><body class='x'><p>plots</p></body></html>",
+        title="A & B",
+        facts={"Not <b>": "<script>"},
+        evaluation=evaluation,
+    )
+    assert page.startswith("<html><body class='x'><style>")
+    assert page.endswith("</header><p>plots</p></body></html>")
+    assert "<h1>A &amp; B</h1>" in page
+    assert "<dt>Not &lt;b&gt;</dt><dd>&lt;script&gt;</dd>" in page
+
+
+def test_what_is_no_page_is_refused(trips: Reference) -> None:
+    with pytest.raises(ValueError, match="no body"):
+        with_head("plots", title="A", facts={}, evaluation=evaluate(trips, make_trips(100)))

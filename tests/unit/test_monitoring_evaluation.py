@@ -5,7 +5,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.settings import Settings, load_settings
-from evaluation.calibration import Calibration, calibrate
+from evaluation.calibration import Calibration, ColumnThresholds, calibrate, calibrate_segments
+from evaluation.estimation import PerformanceEstimator
+from evaluation.multivariate import METHOD
 from evaluation.reference import Reference
 from tests.bundles import publish_trips
 from tests.events import START
@@ -96,6 +98,7 @@ def test_every_metric_of_an_evaluation_is_there(harness: Harness, calibration: C
         *("drifted_features", "drifted_features_ratio", "dataset_drift", "concept_drift_ratio", "model_info"),
         *("label_coverage_ratio", "label_delay_seconds", "window_rows", "window_oldest_timestamp_seconds"),
         *("last_evaluation_timestamp_seconds", "evaluation_duration_seconds"),
+        *("window_rows_per_second", "duplicate_rows_ratio"),
     ):
         assert (f"sextant_{name}", "") in samples, name
     for name in ("drift_score", "drift_threshold", "drift_detected", "missing_values_ratio", "out_of_range_ratio"):
@@ -108,6 +111,72 @@ def test_every_metric_of_an_evaluation_is_there(harness: Harness, calibration: C
     assert samples["sextant_label_delay_seconds", ""] == 60.0
     assert samples["sextant_last_evaluation_timestamp_seconds", ""] == NOW.timestamp()
     assert samples["sextant_window_oldest_timestamp_seconds", ""] == START.timestamp()
+
+
+def test_segments_have_metrics_of_their_own(harness: Harness) -> None:
+    parts = {name: part.values for name, part in harness.monitor().subject.reference.segments.items()}
+    columns = harness.monitor().subject.reference.columns
+    harness.learn(segment_calibration=calibrate_segments(parts, columns, false_alarm_rate=0.001))
+    harness.post(trip_events(300, factor=2.0))
+    harness.evaluator.beat()
+    found = harness.segment_samples("payment_type=1")
+    assert found["sextant_segment_drift_detected", ""] == 1
+    assert found["sextant_segment_drift_score", ""] > 1
+    assert found["sextant_segment_rows", ""] > 100
+    assert found["sextant_performance", "mae"] > 0
+    assert found["sextant_reference_performance", "mae"] > 0
+    few = harness.segment_samples("payment_type=3")
+    assert few["sextant_segment_rows", ""] < 30
+    assert ("sextant_segment_drift_detected", "") not in few
+
+
+def test_the_estimate_is_a_measure_before_there_is_any_target(harness: Harness) -> None:
+    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().subject.reference))
+    harness.post({"predictions": trip_events(200)["predictions"]})
+    harness.evaluator.beat()
+    samples = harness.samples()
+    assert samples["sextant_performance", "estimated_mae"] > 0
+    assert samples["sextant_reference_performance", "estimated_mae"] > 0
+    assert ("sextant_performance", "mae") not in samples
+    assert harness.segment_samples("payment_type=1")["sextant_performance", "estimated_mae"] > 0
+
+
+def test_all_features_together_are_judged_on_their_own_beat(harness: Harness) -> None:
+    harness.post(trip_events(200, factor=2.0))
+    harness.together.beat()
+    assert harness.samples()["sextant_multivariate_drift_score", ""] > 0.6
+    assert ("sextant_multivariate_drift_detected", "") not in harness.samples()
+    harness.learn(multivariate_calibration=ColumnThresholds(METHOD, 2_000, (100,), (0.05,)))
+    harness.together.beat()
+    assert harness.samples()["sextant_multivariate_drift_threshold", ""] > 0.5
+    assert harness.samples()["sextant_multivariate_drift_detected", ""] == 1
+
+
+def test_a_window_that_shrank_below_its_minimum_is_not_judged_together_either(
+    harness: Harness, settings: Settings
+) -> None:
+    harness.post(trip_events(200))
+    harness.together.beat()
+    publish_trips(settings.models_dir, version="v2")
+    harness.service.monitors.follow()
+    harness.together.beat()
+    assert ("sextant_multivariate_drift_score", "") not in harness.samples()
+
+
+def test_a_failure_of_the_test_of_all_features_is_counted(harness: Harness) -> None:
+    harness.learn(domain=None)
+    harness.post(trip_events(200))
+    harness.together.beat()
+    assert harness.samples()["sextant_evaluation_errors_total", "multivariate"] == 1
+
+
+def test_concept_drift_has_a_threshold_and_a_verdict(harness: Harness, calibration: Calibration) -> None:
+    harness.calibrate_with(calibration)
+    harness.post(trip_events(200))
+    harness.evaluator.beat()
+    samples = harness.samples()
+    assert samples["sextant_concept_drift_ratio", ""] < samples["sextant_concept_drift_threshold", ""]
+    assert samples["sextant_concept_drift_detected", ""] == 0
 
 
 def test_every_metric_has_a_help_text(harness: Harness) -> None:
@@ -124,7 +193,8 @@ def test_a_column_that_fails_is_counted_and_the_others_go_on(harness: Harness, c
     harness.evaluator.beat()
     drift = harness.drift()
     assert list(drift["errors"]) == ["trip_distance"]
-    assert {feature["name"] for feature in drift["features"]} == {"PULocationID", "DOLocationID", "prediction"}
+    judged = {feature["name"] for feature in drift["features"]}
+    assert judged == {"PULocationID", "DOLocationID", "prediction", "target"}
     samples = harness.samples()
     assert samples["sextant_evaluation_errors_total", "trip_distance"] == 1
     assert samples["sextant_missing_values_ratio", "trip_distance"] == 1.0

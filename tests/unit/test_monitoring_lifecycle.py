@@ -9,6 +9,7 @@ from contracts.model_bundle import ModelBundle
 from contracts.settings import Settings, load_settings
 from monitoring_service.app import create_app
 from monitoring_service.beat import Beat
+from monitoring_service.refill import BEATS_BETWEEN
 from monitoring_service.service import MonitoringService
 from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
@@ -96,6 +97,27 @@ def test_while_mongodb_is_away_events_are_kept_and_readiness_says_so(settings: S
     assert harness.drift()["window"]["rows"] == 80
 
 
+def test_an_event_that_reached_only_mongodb_is_picked_up_before_long(settings: Settings) -> None:
+    store = FakeStore(predictions_from(make_trips(50)))
+    harness = Harness(settings, store)
+    harness.service.refill.beat()
+    store.predictions += predictions_from(make_trips(20), prefix="later")
+    for _ in range(BEATS_BETWEEN):
+        harness.service.refill.beat()
+    assert harness.drift()["window"]["rows"] == 70
+
+
+def test_a_store_that_fails_after_the_refill_leaves_the_service_ready(settings: Settings) -> None:
+    store = FakeStore(predictions_from(make_trips(50)))
+    harness = Harness(settings, store)
+    harness.service.refill.beat()
+    store.away = True
+    for _ in range(BEATS_BETWEEN):
+        harness.service.refill.beat()
+    assert "window of taxi" not in harness.service.problems()
+    assert harness.drift()["window"]["rows"] == 50
+
+
 def test_readiness_names_what_is_missing_and_liveness_does_not_care(harness: Harness) -> None:
     response = harness.client.get("/readyz")
     assert response.status_code == 503
@@ -112,7 +134,7 @@ def test_a_started_service_becomes_ready_calibrates_and_stops(settings: Settings
         assert _soon(lambda: client.get("/readyz").json["calibrated"] == {"taxi": True})
     finally:
         service.stop()
-    assert set(service.problems()) == {"refill", "calibration", "evaluation"}
+    assert set(service.problems()) == {"refill", "calibration", "evaluation", "multivariate evaluation"}
 
 
 def _soon(condition: Any, attempts: int = 600) -> bool:

@@ -5,10 +5,12 @@ import pytest
 
 from contracts.schema import Feature, FeatureSchema
 from contracts.settings import Settings, load_settings
-from evaluation.calibration import Calibration, calibrate
+from evaluation.calibration import Calibration, ColumnThresholds, calibrate
+from evaluation.estimation import PerformanceEstimator
+from evaluation.multivariate import METHOD
 from evaluation.reference import Reference
 from tests.bundles import make_trips, publish_bundle, publish_trips
-from tests.events import body_of, predictions_from
+from tests.events import body_of, predictions_from, targets_from
 from tests.monitoring_harness import FakeStore, Harness, trip_events
 
 
@@ -44,9 +46,9 @@ def test_a_report_of_no_rows_is_a_409_problem(harness: Harness) -> None:
 
 def test_the_report_is_of_the_window_as_it_is_now(harness: Harness) -> None:
     harness.post(trip_events(60))
-    assert "60 rows, 30 with target" in harness.client.get("/models/taxi/report").text
+    assert "<dt>Rows</dt><dd>60, 30 with target</dd>" in harness.client.get("/models/taxi/report").text
     harness.post(trip_events(1, prefix="new"))
-    assert "61 rows, 30 with target" in harness.client.get("/models/taxi/report").text
+    assert "<dt>Rows</dt><dd>61, 30 with target</dd>" in harness.client.get("/models/taxi/report").text
 
 
 def test_the_live_page_is_legible_without_any_data(harness: Harness) -> None:
@@ -64,6 +66,38 @@ def test_the_live_page_shows_scores_thresholds_coverage_and_performance(
     page = harness.client.get("/").text
     for text in ("<polyline", "drifted", "50% (100 rows)", "mae", "wasserstein_clipped", "200 rows"):
         assert text in page, text
+
+
+def test_the_live_page_shows_the_estimate_beside_what_was_realised_and_each_segment(harness: Harness) -> None:
+    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().subject.reference))
+    for number in range(2):
+        harness.post(trip_events(200, prefix=f"{number}-"))
+        harness.evaluator.beat()
+    page = harness.client.get("/").text
+    for text in ("estimated mae", 'class="realised"', 'class="estimated"', "payment_type=1", "too few rows"):
+        assert text in page, text
+
+
+def test_the_live_page_says_when_the_features_drifted_together(harness: Harness) -> None:
+    harness.learn(multivariate_calibration=ColumnThresholds(METHOD, 2_000, (100,), (0.05,)))
+    harness.post(trip_events(200, factor=2.0))
+    harness.evaluator.beat()
+    assert "All features together" not in harness.client.get("/").text
+    harness.together.beat()
+    page = harness.client.get("/").text
+    assert "features drifted together" in page
+    assert "All features together" in page
+
+
+def test_the_live_page_says_when_the_model_errs_more_than_chance_allows(
+    harness: Harness, calibration: Calibration
+) -> None:
+    harness.calibrate_with(calibration)
+    trips = make_trips(200, seed=3).assign(target=1.0)
+    predictions = predictions_from(trips)
+    harness.post(body_of(predictions, targets_from(trips, predictions)))
+    harness.evaluator.beat()
+    assert "errs more than before" in harness.client.get("/").text
 
 
 def test_hostile_reasons_are_escaped_on_the_live_page(tmp_path: Path, tmp_path_factory: Any) -> None:

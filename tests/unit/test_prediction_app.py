@@ -264,6 +264,44 @@ def test_metrics_count_by_model_version_and_outcome(client, metrics):
     assert 'sextant_model_info{model="iris",task="classification",version="v1"} 1.0' in text
 
 
+def rejected_values(metrics):
+    return {
+        (sample.labels["model"], sample.labels["version"], sample.labels["feature"]): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "sextant_rejected_values_total"
+    }
+
+
+def test_each_wrong_feature_of_each_refused_record_is_counted(client, metrics):
+    lacks_zone = {"DOLocationID": 1, "trip_distance": "far"}
+    client.post("/predict", json=[TRIP, {**TRIP, "trip_distance": 1e300}, TRIP, lacks_zone])
+    client.post("/models/iris/predict", json={"petal_length": 1.5, "petal_width": None})
+    assert rejected_values(metrics) == {
+        ("taxi", "v1", "trip_distance"): 2,
+        ("taxi", "v1", "PULocationID"): 1,
+        ("iris", "v1", "petal_width"): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        TRIP,
+        {**TRIP, "PULocationID": "atlantis"},
+        {**TRIP, "prediction_id": ""},
+        [{**TRIP, "prediction_id": "a"}] * 2,
+        {**TRIP, "f0": 2**63},
+        {**TRIP, "note": {"trip_distance": 2**63}},
+        [TRIP, 7],
+        [],
+    ],
+)
+def test_only_wrong_features_are_counted_so_that_clients_make_no_new_series(client, metrics, body):
+    client.post("/predict", json=body)
+    assert rejected_values(metrics) == {}
+
+
 def test_models_readiness_and_documentation_are_there(client):
     assert [model["name"] for model in client.get("/models").json["models"]] == ["iris", "taxi"]
     assert client.get("/readyz").json == {"status": "ready", "failing": {}}

@@ -1,0 +1,207 @@
+"""What one evaluation costs beside the bare Evidently report on the same frames, interleaved in one run.
+
+python -m benchmarks.evaluation_cost [--rounds 15] [--rows 2000] [--reference 10000]
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from evidently import DataDefinition, Dataset, Regression, Report
+from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPreset
+
+from contracts.model_bundle import Manifest
+from contracts.schema import Feature, FeatureSchema
+from evaluation.calibration import Calibration, calibrate, calibrate_segments
+from evaluation.estimation import PerformanceEstimator
+from evaluation.evaluate import Evaluation, evaluate
+from evaluation.multivariate import DomainClassifier
+from evaluation.reference import Reference
+
+RATE = 0.01
+LARGER = 4
+NUMERICAL = ("distance", "fare", "tolls", "wait", "speed", "temperature")
+CATEGORIES = {"zone": 250, "hour": 24, "weekday": 7, "payment": 5}
+SEGMENT = "payment"
+
+SEXTANT = "evaluate()"
+SEXTANT_LARGER = f"evaluate(), {LARGER} x the reference"
+EVIDENTLY = "Evidently: drift, summary, regression"
+EVIDENTLY_DRIFT = "Evidently: drift alone"
+TOGETHER = "multivariate drift"
+
+Arm = Callable[[], object]
+
+
+def synthetic_manifest(files: Mapping[str, str] | None = None) -> Manifest:
+    """A regression model of 10 features, by one of which it is segmented."""
+    numerical = [Feature(name=name, kind="numerical") for name in NUMERICAL]
+    categorical = [
+        Feature(name=name, kind="categorical", categories=tuple(map(str, range(count))))
+        for name, count in CATEGORIES.items()
+    ]
+    return Manifest(
+        name="synthetic",
+        version="v1",
+        task="regression",
+        feature_schema=FeatureSchema(features=(*numerical, *categorical)),
+        target="duration in minutes",
+        segments=(SEGMENT,),
+        metrics={},
+        data_source="synthetic",
+        data_period="none",
+        libraries={},
+        files=files or {},
+    )
+
+
+def synthetic_rows(rows: int, random: np.random.Generator, *, labelled: float = 1.0) -> pd.DataFrame:
+    """Rows as a bundle's reference holds them; of `labelled` of them the target is known."""
+    distance = random.lognormal(0.8, 1.2, rows)
+    duration = 4.0 + 3.0 * distance
+    numbers = {
+        "distance": distance,
+        "fare": 3.0 + 2.5 * distance + random.normal(0.0, 1.0, rows),
+        "tolls": random.pareto(2.5, rows),
+        "wait": random.exponential(5.0, rows),
+        "speed": random.normal(18.0, 4.0, rows),
+        "temperature": random.integers(-5, 30, rows).astype(float),
+    }
+    target = duration + random.normal(0.0, 3.0, rows)
+    target[random.random(rows) >= labelled] = np.nan
+    categories = {name: _categories(rows, count, random) for name, count in CATEGORIES.items()}
+    return pd.DataFrame({**numbers, **categories, "prediction": duration, "target": target})
+
+
+def _categories(rows: int, count: int, random: np.random.Generator) -> Any:
+    weights = 1.0 / np.arange(1, count + 1)
+    return random.choice(np.array([str(code) for code in range(count)], object), rows, p=weights / weights.sum())
+
+
+@dataclass(frozen=True)
+class Judge:
+    """All that the service holds for a model before it evaluates."""
+
+    reference: Reference
+    calibration: Calibration
+    segment_calibration: Calibration
+    estimator: PerformanceEstimator
+
+    @classmethod
+    def prepared(cls, rows: pd.DataFrame) -> Self:
+        """Everything that is found out once from these reference rows; prints how long each step takes."""
+        with timed("prepare the reference"):
+            reference = Reference.prepare(synthetic_manifest(), rows)
+        with timed("calibrate the columns"):
+            calibration = calibrate(reference.values, reference.columns, false_alarm_rate=RATE)
+        with timed("calibrate the segments"):
+            parts = {name: part.values for name, part in reference.segments.items()}
+            segments = calibrate_segments(parts, reference.columns, false_alarm_rate=RATE)
+        with timed("fit the estimator"):
+            estimator = PerformanceEstimator.fit(reference)
+        return cls(reference, calibration, segments, estimator)
+
+    def evaluate(self, window: pd.DataFrame) -> Evaluation:
+        """One evaluation with all its parts, as the service does it."""
+        return evaluate(
+            self.reference,
+            window,
+            self.calibration,
+            segment_calibration=self.segment_calibration,
+            estimator=self.estimator,
+        )
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Print how long the block takes."""
+    began = time.perf_counter()
+    yield
+    print(f"  {what:<24}{time.perf_counter() - began:>8.2f} s", flush=True)
+
+
+def evidently_arm(make: Callable[[], list[Any]], window: pd.DataFrame, reference: pd.DataFrame) -> Arm:
+    """Evidently's report of these parts, without HTML; the reference's data set is made once."""
+    definition = DataDefinition(
+        numerical_columns=[*NUMERICAL, "prediction", "target"],
+        categorical_columns=list(CATEGORIES),
+        regression=[Regression(target="target", prediction="prediction")],
+    )
+    known = Dataset.from_pandas(reference, data_definition=definition)
+
+    def run() -> None:
+        current = Dataset.from_pandas(window, data_definition=definition)
+        with np.errstate(all="ignore"):
+            Report(make()).run(current_data=current, reference_data=known)
+
+    return run
+
+
+def interleaved(arms: Mapping[str, Arm], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each arm in each round; every round begins with another arm, and a first one does not count."""
+    names, seconds = list(arms), {name: [0.0] * rounds for name in arms}
+    for number in range(-1, rounds):
+        for place in range(len(names)):
+            name = names[(number + place) % len(names)]
+            began = time.perf_counter()
+            arms[name]()
+            if number >= 0:
+                seconds[name][number] = time.perf_counter() - began
+    return seconds
+
+
+def arms_of(judge: Judge, window: pd.DataFrame, reference: pd.DataFrame, larger: pd.DataFrame) -> dict[str, Arm]:
+    """What is compared; the larger reference is judged by the same thresholds, since only time is asked for."""
+    with timed("the larger reference"):
+        larger_judge = replace(judge, reference=Reference.prepare(synthetic_manifest(), larger))
+        domain = DomainClassifier(judge.reference)
+    return {
+        SEXTANT: lambda: judge.evaluate(window),
+        SEXTANT_LARGER: lambda: larger_judge.evaluate(window),
+        EVIDENTLY: evidently_arm(
+            lambda: [DataDriftPreset(), DataSummaryPreset(), RegressionPreset()], window, reference
+        ),
+        EVIDENTLY_DRIFT: evidently_arm(lambda: [DataDriftPreset()], window, reference),
+        TOGETHER: lambda: domain.measure(window, None),
+    }
+
+
+def report(seconds: Mapping[str, list[float]]) -> None:
+    """Print each arm's times and the ratios that the issue asks for."""
+    print(f"\n{'arm':<42}{'median ms':>11}{'lowest':>9}{'highest':>9}")
+    for name, times in seconds.items():
+        low, middle, high = (1_000 * value for value in (min(times), statistics.median(times), max(times)))
+        print(f"{name:<42}{middle:>11.1f}{low:>9.1f}{high:>9.1f}")
+    print(f"\n{'ratio, by round':<64}{'median':>8}{'lowest':>9}{'highest':>9}")
+    for over, under in ((SEXTANT, EVIDENTLY), (SEXTANT, EVIDENTLY_DRIFT), (SEXTANT_LARGER, SEXTANT)):
+        ratios = [a / b for a, b in zip(seconds[over], seconds[under], strict=True)]
+        name = f"{over} / {under}"
+        print(f"{name:<64}{statistics.median(ratios):>8.2f}{min(ratios):>9.2f}{max(ratios):>9.2f}")
+
+
+def main() -> None:
+    """Prepare, measure all arms in turn and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rows", type=int, default=2_000)
+    parser.add_argument("--reference", type=int, default=10_000)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")  # as in the service
+    random = np.random.default_rng(0)
+    print(f"{arguments.rows:,} rows x 10 features, half labelled; {arguments.reference:,} reference rows. Once:")
+    reference = synthetic_rows(arguments.reference, random)
+    larger = synthetic_rows(LARGER * arguments.reference, random)
+    window = synthetic_rows(arguments.rows, random, labelled=0.5)
+    arms = arms_of(Judge.prepared(reference), window, reference, larger)
+    report(interleaved(arms, arguments.rounds))
+
+
+if __name__ == "__main__":
+    main()

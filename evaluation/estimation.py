@@ -1,0 +1,138 @@
+"""Performance estimated before any target arrives: how wrong the model is expected to be on rows like these.
+
+Regression: direct loss estimation, a model of the absolute error. Classification: the confidence in the predicted
+class, calibrated. Both are trained on the reference, and neither can see concept drift: they assume that the model
+errs on a row as it erred on such rows before.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.isotonic import IsotonicRegression
+from sklearn.model_selection import KFold, cross_val_predict
+from threadpoolctl import threadpool_limits
+
+from contracts.model_bundle import Manifest
+from contracts.schema import Task
+from evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET, prediction_column
+from evaluation.encoding import FeatureEncoder, Matrix
+from evaluation.performance import HEADLINE, MIN_LABELLED, row_errors
+from evaluation.reference import Reference
+
+ALL_ROWS = ""
+"""The segment that holds every row."""
+
+FEWEST_LABELLED = 200
+FOLDS = 5
+ESTIMATED = "estimated_"
+"""Before the name of the measure that is estimated."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a task's errors are estimated: from which numbers of a row, and by which scikit-learn regressor."""
+
+    inputs: Callable[[pd.DataFrame], Matrix]
+    new_model: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class PerformanceEstimator:
+    """Knows on which rows of the reference the model was how wrong."""
+
+    task: Task
+    reference_measures: Mapping[str, Mapping[str, float]]
+    """The estimate for the reference itself, by segment ("" for all rows), by folds that had not seen the rows."""
+
+    recipe: Recipe
+    model: Any
+
+    @classmethod
+    def fit(cls, reference: Reference, *, seed: int = 0) -> Self:
+        """Train on the reference; raises ValueError when too few of its rows have a target (and probabilities)."""
+        task, recipe = reference.manifest.task, _recipe(reference, seed)
+        labelled = reference.frame.dropna(subset=[PREDICTION, TARGET])
+        inputs = recipe.inputs(labelled)
+        told = _told(inputs)
+        labelled, inputs = labelled[told], inputs[told]
+        if len(labelled) < FEWEST_LABELLED:
+            what = "labelled rows" if task == "regression" else "labelled rows with probabilities"
+            raise ValueError(f"the reference holds {len(labelled)} {what}, fewer than {FEWEST_LABELLED}")
+        errors = row_errors(labelled, task).to_numpy()
+        with threadpool_limits(limits=1):  # the service that this runs in answers requests meanwhile
+            folds = KFold(FOLDS, shuffle=True, random_state=seed)
+            unseen = cross_val_predict(recipe.new_model(), inputs, errors, cv=folds)
+            model = recipe.new_model().fit(inputs, errors)
+        expected = pd.Series(np.clip(unseen, 0.0, None), index=labelled.index)
+        return cls(task, _by_segment(reference, task, expected), recipe, model)
+
+    def expected_errors(self, frame: pd.DataFrame) -> "pd.Series[float]":
+        """Of each row of a conformed frame the expected absolute error, or chance of a wrong class, or NaN."""
+        inputs = self.recipe.inputs(frame)
+        told = _told(inputs)
+        expected = np.full(len(frame), np.nan)
+        if told.any():
+            with threadpool_limits(limits=1):
+                expected[told] = np.clip(self.model.predict(inputs[told]), 0.0, None)
+        return pd.Series(expected, index=frame.index)
+
+    def measures(self, expected_errors: "pd.Series[float]") -> dict[str, float]:
+        """The estimated measure by its name over these rows' expected errors; empty when they are too few."""
+        return _measures(self.task, expected_errors)
+
+
+def _measures(task: Task, expected_errors: "pd.Series[float]") -> dict[str, float]:
+    known = expected_errors.dropna()
+    if len(known) < MIN_LABELLED:
+        return {}
+    mean = float(known.mean())
+    return {ESTIMATED + HEADLINE[task]: mean if task == "regression" else 1.0 - mean}
+
+
+def _by_segment(reference: Reference, task: Task, expected: "pd.Series[float]") -> dict[str, Mapping[str, float]]:
+    parts = {name: expected[expected.index.isin(part.index)] for name, part in reference.segments.items()}
+    return {segment: _measures(task, part) for segment, part in {ALL_ROWS: expected, **parts}.items()}
+
+
+def _told(inputs: Matrix) -> Any:
+    """Rows of which anything is known."""
+    return ~np.isnan(inputs).all(axis=1)
+
+
+def _recipe(reference: Reference, seed: int) -> Recipe:
+    manifest = reference.manifest
+    if manifest.task == "classification":
+        return Recipe(
+            lambda frame: _confidence(frame, manifest),
+            lambda: IsotonicRegression(increasing=False, y_min=0.0, y_max=1.0, out_of_bounds="clip"),
+        )
+    columns = (*manifest.feature_schema.features, prediction_column(manifest))
+    encoder = FeatureEncoder.fit(columns, reference.frame)
+    return Recipe(encoder.transform, lambda: _trees(encoder, seed))
+
+
+def _trees(encoder: FeatureEncoder, seed: int) -> HistGradientBoostingRegressor:
+    """Squared loss, so that the mean over many rows is unbiased; stiff, since errors are mostly noise."""
+    return HistGradientBoostingRegressor(
+        max_iter=100,
+        learning_rate=0.05,
+        max_leaf_nodes=15,
+        min_samples_leaf=50,
+        categorical_features=encoder.categorical,
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+def _confidence(frame: pd.DataFrame, manifest: Manifest) -> Matrix:
+    """The probability of each row's predicted class, as one column."""
+    confidence = pd.Series(np.nan, index=frame.index)
+    for name in manifest.classes or ():
+        share = f"{PROBABILITY_PREFIX}{name}"
+        if share in frame:
+            confidence = confidence.mask(frame[PREDICTION] == name, pd.to_numeric(frame[share], errors="coerce"))
+    return np.asarray(confidence, dtype=np.float64).reshape(len(frame), 1)

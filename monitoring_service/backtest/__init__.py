@@ -1,0 +1,1 @@
+"""Replays stored predictions and says which alarms would have fired: for tuning before going live."""

@@ -1,0 +1,85 @@
+"""Finds what each bundle's reference leads to expect, step by step, while the service already serves."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from evaluation.calibration_cache import CalibrationCache
+from evaluation.estimation import PerformanceEstimator
+from monitoring_service.model_monitor import ModelMonitor, Subject
+from monitoring_service.monitors import Monitors
+
+log = structlog.get_logger(__name__)
+
+Progress = Callable[[str, int, int], None]
+Step = Callable[[Subject, Progress], Any]
+
+
+class Stopped(Exception):
+    """The service stops, so the step is given up."""
+
+
+class Calibrator:
+    """Thresholds first, since alarms wait for them; then the estimator, segments and the multivariate test."""
+
+    def __init__(
+        self, monitors: Monitors, cache: CalibrationCache, *, false_alarm_rate: float, stop: threading.Event
+    ) -> None:
+        self._monitors = monitors
+        self._cache = cache
+        self._rate = false_alarm_rate
+        self._stop = stop
+        self._steps: dict[str, Step] = {
+            "calibration": self._columns,
+            "estimator": _estimator,
+            "segment_calibration": self._segments,
+            "multivariate_calibration": self._multivariate,
+        }
+
+    def beat(self) -> None:
+        """Take each step that is due; cheap when there is none."""
+        for name, step in self._steps.items():
+            for monitor in self._monitors:
+                if monitor.subject.lacks(name):
+                    self._take(name, step, monitor)
+
+    def _take(self, name: str, step: Step, monitor: ModelMonitor) -> None:
+        subject, began = monitor.subject, time.perf_counter()
+        about = {"model": monitor.name, "version": subject.manifest.version, "step": name}
+
+        def progress(test: str, done: int, total: int) -> None:
+            if self._stop.is_set():
+                raise Stopped
+            log.info("calibrating", **about, test=test, done=done, total=total)
+
+        try:
+            monitor.learn(subject, **{name: step(subject, progress)})
+        except Stopped:
+            return
+        except ValueError as error:  # the reference does not allow it: the rest goes on without
+            monitor.cannot_learn(subject, name, str(error))
+            log.warning("not calibrated", **about, reason=str(error))
+        else:
+            log.info("calibrated", **about, seconds=round(time.perf_counter() - began, 2))
+
+    def _columns(self, subject: Subject, progress: Progress) -> Any:
+        return self._cache.columns(
+            subject.reference, subject.sha256, false_alarm_rate=self._rate, progress=progress
+        )
+
+    def _segments(self, subject: Subject, progress: Progress) -> Any:
+        return self._cache.segments(
+            subject.reference, subject.sha256, false_alarm_rate=self._rate, progress=progress
+        )
+
+    def _multivariate(self, subject: Subject, progress: Progress) -> Any:
+        return self._cache.multivariate(
+            subject.reference, subject.domain, subject.sha256, false_alarm_rate=self._rate, progress=progress
+        )
+
+
+def _estimator(subject: Subject, _: Progress) -> PerformanceEstimator:
+    return PerformanceEstimator.fit(subject.reference)

@@ -1,0 +1,112 @@
+"""A monitoring process that is killed again and again ends where one left alone ends, to the last byte."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import requests
+
+from contracts.event_store import EventStore
+from contracts.events import Prediction, Target
+from tests.bundles import make_trips
+from tests.events import body_of, predictions_from, targets_from
+from tests.processes import Program, Services, answers, free_port, wait_until
+
+SETTINGS = {"WINDOW_SIZE": "500", "WINDOW_MIN_ROWS": "100", "EVALUATE_EVERY": "0.1", "MULTIVARIATE_EVERY": "0.1"}
+BATCH = 50
+
+
+def test_a_killed_service_catches_up_to_the_same_window_and_scores(services: Services) -> None:
+    services.mongo().start()
+    store = EventStore.connect(services.mongodb_uri, "sextant")
+    store.ensure_indexes()
+    left_alone, killed = (monitoring_on(services, free_port()) for _ in range(2))
+    for program, url in (left_alone, killed):
+        program.ready = lambda url=url: answers(f"{url}/readyz")
+        program.start()
+    program, url = killed
+    for number, (predictions, targets) in enumerate(batches()):
+        store.add_predictions(predictions)
+        store.add_targets(targets)
+        send(left_alone[1], predictions, targets)
+        if number % 5 == 2:  # in the middle of the stream, before and after the window has filled
+            program.kill()
+            program.start(wait=False)
+        wait_until(lambda: delivered(url, predictions, targets), "the killed service to take the batch")  # noqa: B023
+    store.close()
+    expected = settled(left_alone[1])
+    assert expected["window"]["rows"] == 500
+    assert expected["performance"]["label_coverage"] > 0.5
+    wait_until(lambda: comes_to(url, expected), f"the same drift as {expected}")
+
+
+def monitoring_on(services: Services, port: int) -> tuple[Program, str]:
+    return services.monitoring(MONITORING_PORT=str(port), **SETTINGS), f"http://127.0.0.1:{port}"
+
+
+def batches() -> list[tuple[list[Prediction], list[Target]]]:
+    """1,000 predictions that begin to drift, each batch with the targets of an earlier one."""
+    frame = make_trips(1_000, seed=3)
+    frame.loc[600:, "trip_distance"] *= 1.4
+    predictions = predictions_from(frame, start=datetime.now(UTC) - timedelta(hours=1))
+    targets = targets_from(frame, predictions, delay=300.0)
+    starts = range(0, len(predictions), BATCH)
+    return [
+        (predictions[at : at + BATCH], targets[max(at - 3 * BATCH, 0) : max(at - 2 * BATCH, 0)]) for at in starts
+    ]
+
+
+def send(url: str, predictions: list[Prediction], targets: list[Target]) -> None:
+    response = requests.post(f"{url}/events", json=body_of(predictions, targets), timeout=10)
+    assert response.status_code == 202, response.text
+
+
+def delivered(url: str, predictions: list[Prediction], targets: list[Target]) -> bool:
+    """As the relay does it: tried again until it is taken, though it may have been taken before."""
+    try:
+        send(url, predictions, targets)
+    except requests.RequestException:
+        return False
+    return True
+
+
+def drift(url: str) -> dict[str, Any]:
+    answer: dict[str, Any] = requests.get(f"{url}/models/taxi/drift", timeout=10).json()
+    return answer
+
+
+def is_complete(found: dict[str, Any]) -> bool:
+    """Whether everything that is found out in the background is known, for the window as it is."""
+    together = found["multivariate"]
+    return bool(
+        found["calibrated"]
+        and together
+        and together["threshold"] is not None
+        and "estimated_mae" in found["performance"]["measures"]
+        and all(segment["drifted"] is not None for segment in found["segments"] if segment["rows"] > 100)
+    )
+
+
+def settled(url: str) -> dict[str, Any]:
+    """The complete answer once two in a row agree."""
+    last: list[dict[str, Any]] = [{}]
+
+    def agrees() -> bool:
+        found = drift(url)
+        same = is_complete(found) and without_times(found) == without_times(last[0])
+        last[0] = found
+        return same
+
+    wait_until(agrees, "a settled evaluation")
+    return last[0]
+
+
+def comes_to(url: str, expected: dict[str, Any]) -> bool:
+    return without_times(drift(url)) == without_times(expected)
+
+
+def without_times(found: dict[str, Any]) -> bytes:
+    kept = {name: value for name, value in found.items() if name != "evaluated_at"}
+    if kept.get("multivariate"):
+        kept["multivariate"] = {**kept["multivariate"], "evaluated_at": None}
+    return orjson.dumps(kept)

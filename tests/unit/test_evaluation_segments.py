@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evaluation.calibration import Calibration, calibrate_segments, segment_test
+from evaluation.calibration_cache import CalibrationCache
+from evaluation.estimation import PerformanceEstimator
+from evaluation.evaluate import evaluate
+from evaluation.reference import Reference
+from tests.bundles import make_trips, publish_trips
+
+
+@pytest.fixture(scope="module")
+def trips(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    bundle = publish_trips(tmp_path_factory.mktemp("models"), rows=3_000)
+    return Reference.prepare(bundle.manifest, bundle.reference())
+
+
+@pytest.fixture(scope="module")
+def thresholds(trips: Reference) -> Calibration:
+    parts = {name: part.values for name, part in trips.segments.items()}
+    return calibrate_segments(parts, trips.columns, false_alarm_rate=0.001)
+
+
+def test_drift_of_one_segment_is_found_there_and_only_there(trips: Reference, thresholds: Calibration) -> None:
+    window = make_trips(600, seed=21)
+    by_cash = window["payment_type"] == "2"
+    window.loc[by_cash, "trip_distance"] *= 2
+    segments = evaluate(trips, window, segment_calibration=thresholds).segments
+    assert segments["payment_type=2"].drifted_columns == ["trip_distance"]
+    assert segments["payment_type=2"].drifted is True
+    assert segments["payment_type=1"].drifted is False
+    nearest = segments["payment_type=1"].share_of_threshold
+    assert nearest is not None
+    assert 0 < nearest < 1
+
+
+def test_performance_is_told_for_each_segment_beside_its_own_reference(trips: Reference) -> None:
+    window = make_trips(600, seed=21)
+    by_cash = window["payment_type"] == "2"
+    window.loc[by_cash, "target"] = window["prediction"] + 10.0
+    segments = evaluate(trips, window).segments
+    assert segments["payment_type=2"].performance.measures["mae"] == pytest.approx(10.0)
+    assert segments["payment_type=1"].performance.measures["mae"] < 4.0
+    reference = trips.frame[trips.frame["payment_type"] == "2"]
+    expected = (reference["prediction"] - reference["target"]).abs().mean()
+    assert segments["payment_type=2"].reference_performance.measures["mae"] == pytest.approx(expected)
+
+
+def test_the_estimate_is_told_for_each_segment_too(trips: Reference) -> None:
+    estimator = PerformanceEstimator.fit(trips)
+    evaluation = evaluate(trips, make_trips(600, seed=21).assign(target=np.nan), estimator=estimator)
+    for segment in ("payment_type=1", "payment_type=2"):
+        assert 1.0 < evaluation.segments[segment].estimated["estimated_mae"] < 4.0
+        assert 1.0 < evaluation.segments[segment].reference_estimated["estimated_mae"] < 4.0
+    assert evaluation.segments["payment_type=1"].performance.measures == {}
+    assert 1.0 < evaluation.estimated["estimated_mae"] < 4.0
+
+
+def test_a_value_that_the_reference_never_held_is_other_and_breaks_nothing(
+    trips: Reference, thresholds: Calibration
+) -> None:
+    window = make_trips(600, seed=21)
+    window.loc[:99, "payment_type"] = "7"
+    other = evaluate(trips, window, segment_calibration=thresholds).segments["payment_type=other"]
+    assert other.rows == 100
+    assert other.drifted is None
+    assert other.performance.measures["mae"] > 0
+    assert other.reference_performance.measures == {}
+
+
+def test_a_segment_with_few_rows_is_counted_and_not_judged(trips: Reference, thresholds: Calibration) -> None:
+    window = make_trips(600, seed=21).assign(payment_type="1")
+    window.loc[:9, "payment_type"] = "3"
+    few = evaluate(trips, window, segment_calibration=thresholds).segments["payment_type=3"]
+    assert few.rows == 10
+    assert few.drifted is None
+    assert few.performance.measures == {}
+
+
+def test_a_window_without_the_segment_column_is_one_segment(trips: Reference) -> None:
+    segments = evaluate(trips, make_trips(100).drop(columns="payment_type")).segments
+    assert {name: segment.rows for name, segment in segments.items()} == {"payment_type=other": 100}
+
+
+def test_a_bundle_without_segments_has_none(trips: Reference) -> None:
+    plain = Reference.prepare(trips.manifest.model_copy(update={"segments": ()}), trips.frame)
+    assert evaluate(plain, make_trips(100)).segments == {}
+
+
+def test_all_segments_together_are_one_family_of_tests(trips: Reference, thresholds: Calibration) -> None:
+    test = segment_test("trip_distance", "payment_type=1")
+    whole = trips.segments["payment_type=1"].values
+    alone = calibrate_segments({"payment_type=1": whole}, trips.columns, false_alarm_rate=0.001).columns[test]
+    assert len(thresholds.columns) == len(trips.segments) * len(trips.columns)
+    assert thresholds.columns[test].at(100) > alone.at(100)
+
+
+def test_undrifted_segments_alarm_about_as_rarely_as_stated(trips: Reference) -> None:
+    # At a rate of 0.1 over all segments and columns, 20 of 200 windows are expected.
+    parts = {name: part.values for name, part in trips.segments.items()}
+    calibration = calibrate_segments(parts, trips.columns, false_alarm_rate=0.1)
+    population = make_trips(60_000, seed=77)
+    random = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(200):
+        window = population.iloc[random.choice(len(population), 500, replace=False)]
+        found = evaluate(trips, window, segment_calibration=calibration).segments.values()
+        alarms += any(segment.drifted for segment in found)
+    assert 6 <= alarms <= 42
+
+
+def test_segment_thresholds_are_kept_beside_those_of_the_columns(tmp_path: Path, trips: Reference) -> None:
+    cache = CalibrationCache(tmp_path)
+    small = Reference.prepare(trips.manifest, trips.frame[:400])
+    made = cache.segments(small, "sha", false_alarm_rate=0.01)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("calibrated again")
+
+    assert cache.segments(small, "sha", false_alarm_rate=0.01, progress=fail) == made
+    with pytest.raises(AssertionError, match="again"):
+        cache.columns(small, "sha", false_alarm_rate=0.01, progress=fail)
+
+
+def test_an_unusual_index_of_the_window_does_not_matter(trips: Reference) -> None:
+    window = make_trips(200, seed=5)
+    named = window.set_axis(pd.Index([f"p{number}" for number in range(200)], name="prediction_id"))
+    assert evaluate(trips, window).segments.keys() == evaluate(trips, named).segments.keys()
