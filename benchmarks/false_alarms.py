@@ -7,8 +7,8 @@ Needs a taxi bundle that was trained from the same source: python prepare.py --s
 
 import argparse
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from contracts.model_bundle import ONNX_MODEL, ModelBundle, load_bundle
 from contracts.settings import load_settings
 from evaluation.calibration import Calibration
 from evaluation.calibration_cache import CalibrationCache
+from evaluation.columns import monitored_columns
 from evaluation.evaluate import evaluate
 from evaluation.reference import Reference
 from evaluation.stat_tests import evidently_default_drifted
@@ -25,12 +26,32 @@ from models.onnx_model import OnnxModel
 from models.registry import use_case
 from models.sources import Source, SourceRequest
 from models.traffic import HOLDOUT, TRAFFIC, replayed
-from models.use_case import clean
+from models.use_case import Examples, clean
 
 MODEL = "taxi"
 SHIFT = 1.3
 
+ALARMS = ("dataset", "segments", "concept", "defaults")
+"""Any column; any column of any segment; the error on labelled rows; Evidently's own defaults."""
+
 Window = Callable[[np.random.Generator, int], pd.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The two families of calibrated thresholds."""
+
+    columns: Calibration
+    segments: Calibration
+
+    @classmethod
+    def of(cls, reference: Reference, sha256: str, folder: Path, rate: float) -> "Thresholds":
+        """Kept ones, or new ones."""
+        cache = CalibrationCache(folder)
+        return cls(
+            cache.columns(reference, sha256, false_alarm_rate=rate),
+            cache.segments(reference, sha256, false_alarm_rate=rate),
+        )
 
 
 def populations(bundle: ModelBundle, source: Source) -> Mapping[str, Window]:
@@ -38,33 +59,41 @@ def populations(bundle: ModelBundle, source: Source) -> Mapping[str, Window]:
     case, schema = use_case(MODEL), bundle.manifest.feature_schema
     model = OnnxModel(bundle.file(ONNX_MODEL).read_bytes(), schema, bundle.manifest.task)
 
-    def of(features: pd.DataFrame) -> Window:
+    def of(examples: Examples) -> Window:
         def draw(random: np.random.Generator, rows: int) -> pd.DataFrame:
-            window = features.iloc[random.choice(len(features), rows, replace=False)].reset_index(drop=True)
-            return window.assign(prediction=model.predict(window).values, target=np.nan)
+            drawn = examples.take(random.choice(len(examples), rows, replace=False))
+            predictions = model.predict(drawn.features).values
+            segments = drawn.context[list(case.segments)]
+            features = drawn.features.assign(prediction=predictions, target=drawn.target)
+            return pd.concat([features, segments], axis=1)
 
         return draw
 
-    holdout = replayed(case, source, HOLDOUT).features
-    shifted = holdout.assign(trip_distance=holdout["trip_distance"] * SHIFT)
-    found = {"undrifted": of(holdout), f"trip_distance x {SHIFT}": of(shifted)}
+    holdout = replayed(case, source, HOLDOUT)
+    longer = holdout.features.assign(trip_distance=holdout.features["trip_distance"] * SHIFT)
+    found = {"undrifted": of(holdout), f"trip_distance x {SHIFT}": of(replace(holdout, features=longer))}
     if source.name != "synthetic" and source.traffic_period:
-        later = clean(replayed(case, source, TRAFFIC), case.limits).features
+        later = clean(replayed(case, source, TRAFFIC), case.limits)
         found[f"{source.traffic_period} against {source.reference_period}"] = of(later)
     return found
 
 
 def alarm_rates(
-    draw: Window, reference: Reference, calibration: Calibration, *, windows: int, rows: int, seed: int
-) -> tuple[float, float]:
-    """Share of windows with dataset drift: by the calibrated thresholds, and by Evidently's defaults."""
+    draw: Window, reference: Reference, thresholds: Thresholds, *, windows: int, rows: int, seed: int
+) -> dict[str, float]:
+    """Share of windows with each kind of alarm, by calibrated thresholds, and with Evidently's default one."""
     random = np.random.default_rng(seed)
-    calibrated = defaults = 0
+    alarms = dict.fromkeys(ALARMS, 0)
     for _ in tqdm(range(windows), leave=False, disable=None, unit="window"):
         window = draw(random, rows)
-        calibrated += bool(evaluate(reference, window, calibration).dataset_drift)
-        defaults += evidently_default_drifted(reference.values, reference.columns, window)
-    return calibrated / windows, defaults / windows
+        found = evaluate(reference, window, thresholds.columns, segment_calibration=thresholds.segments)
+        alarms["dataset"] += bool(found.dataset_drift)
+        alarms["segments"] += any(segment.drifted for segment in found.segments.values())
+        alarms["concept"] += bool(found.concept_drift and found.concept_drift.drifted)
+        alarms["defaults"] += evidently_default_drifted(
+            reference.values, monitored_columns(reference.manifest), window
+        )
+    return {kind: number / windows for kind, number in alarms.items()}
 
 
 def main() -> None:
@@ -79,16 +108,16 @@ def main() -> None:
     bundle = load_bundle(arguments.models_dir, MODEL)
     source = use_case(MODEL).open_source(SourceRequest(arguments.source, settings.data_dir / "raw"))
     reference = Reference.prepare(bundle.manifest, bundle.reference())
-    calibration = CalibrationCache(settings.data_dir / "calibration").columns(
-        reference, bundle.reference_sha256, false_alarm_rate=settings.false_alarm_rate
-    )
-    print(f"{len(reference.frame):,} reference rows, rate {settings.false_alarm_rate}")
-    print(f"{arguments.windows} windows in each row of the table")
-    print(f"{'windows drawn from':<32}{'rows':>6}{'calibrated':>12}{'defaults':>10}")
+    rate = settings.false_alarm_rate
+    thresholds = Thresholds.of(reference, bundle.reference_sha256, settings.data_dir / "calibration", rate)
+    print(f"{len(reference.frame):,} reference rows, rate {rate}")
+    print(f"{arguments.windows} windows in each row of the table: share with an alarm of each kind")
+    print(f"{'windows drawn from':<32}{'rows':>6}" + "".join(f"{kind:>10}" for kind in ALARMS))
     for name, draw in populations(bundle, source).items():
         for rows in arguments.sizes:
-            rates: Any = alarm_rates(draw, reference, calibration, windows=arguments.windows, rows=rows, seed=rows)
-            print(f"{name:<32}{rows:>6,}{rates[0]:>12.1%}{rates[1]:>10.1%}", flush=True)
+            rates = alarm_rates(draw, reference, thresholds, windows=arguments.windows, rows=rows, seed=rows)
+            shares = "".join(f"{rates[kind]:>10.1%}" for kind in ALARMS)
+            print(f"{name:<32}{rows:>6,}{shares}", flush=True)
 
 
 if __name__ == "__main__":

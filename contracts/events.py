@@ -17,6 +17,12 @@ def as_utc(moment: datetime | str) -> datetime:
     return parsed.astimezone(UTC)
 
 
+def stored_time(moment: datetime | str) -> datetime:
+    """The UTC datetime that MongoDB keeps of it: cut to milliseconds, so that it is the same on every way."""
+    utc = as_utc(moment)
+    return utc.replace(microsecond=utc.microsecond // 1_000 * 1_000)
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """One answer of a model, with what it saw."""
@@ -39,7 +45,7 @@ class Prediction:
     def from_dict(cls, data: Mapping[str, Any]) -> "Prediction":
         """Back from to_dict() or its JSON; raises KeyError, TypeError or ValueError for anything else."""
         known = {name: data[name] for name in cls.__slots__ if name in data}
-        return cls(**{**known, "created_at": as_utc(data["created_at"])})
+        return cls(**{**known, "created_at": stored_time(data["created_at"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +65,4 @@ class Target:
     def from_dict(cls, data: Mapping[str, Any]) -> "Target":
         """Back from to_dict() or its JSON; raises KeyError, TypeError or ValueError for anything else."""
         known = {name: data[name] for name in cls.__slots__ if name in data}
-        return cls(**{**known, "received_at": as_utc(data["received_at"])})
+        return cls(**{**known, "received_at": stored_time(data["received_at"])})

@@ -7,14 +7,16 @@ errs on a row as it erred on such rows before.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.isotonic import IsotonicRegression
-from sklearn.model_selection import KFold, cross_val_predict
-from threadpoolctl import threadpool_limits
+from sklearn.model_selection import KFold
+from threadpoolctl import ThreadpoolController
 
 from contracts.model_bundle import Manifest
 from contracts.schema import Task
@@ -31,6 +33,8 @@ FOLDS = 5
 ESTIMATED = "estimated_"
 """Before the name of the measure that is estimated."""
 
+Errors = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -38,6 +42,19 @@ class Recipe:
 
     inputs: Callable[[pd.DataFrame], Matrix]
     new_model: Callable[[], Any]
+
+    def trained(self, inputs: Matrix, errors: Errors) -> Any:
+        """A model of these rows' errors."""
+        # scikit-learn cannot bin a column without values
+        known = np.where(np.isnan(inputs).all(axis=0), 0.0, inputs)
+        return self.new_model().fit(known, errors)
+
+    def cross_validated(self, inputs: Matrix, errors: Errors, seed: int) -> Errors:
+        """What is expected of each of these rows by a model of the others."""
+        expected = np.empty(len(errors))
+        for others, fold in KFold(FOLDS, shuffle=True, random_state=seed).split(inputs):
+            expected[fold] = self.trained(inputs[others], errors[others]).predict(inputs[fold])
+        return np.clip(expected, 0.0, None)
 
 
 @dataclass(frozen=True)
@@ -62,12 +79,10 @@ class PerformanceEstimator:
         if len(labelled) < FEWEST_LABELLED:
             what = "labelled rows" if task == "regression" else "labelled rows with probabilities"
             raise ValueError(f"the reference holds {len(labelled)} {what}, fewer than {FEWEST_LABELLED}")
-        errors = row_errors(labelled, task).to_numpy()
-        with threadpool_limits(limits=1):  # the service that this runs in answers requests meanwhile
-            folds = KFold(FOLDS, shuffle=True, random_state=seed)
-            unseen = cross_val_predict(recipe.new_model(), inputs, errors, cv=folds)
-            model = recipe.new_model().fit(inputs, errors)
-        expected = pd.Series(np.clip(unseen, 0.0, None), index=labelled.index)
+        errors = np.asarray(row_errors(labelled, task), dtype=np.float64)
+        with _one_thread():
+            expected = pd.Series(recipe.cross_validated(inputs, errors, seed), index=labelled.index)
+            model = recipe.trained(inputs, errors)
         return cls(task, _by_segment(reference, task, expected), recipe, model)
 
     def expected_errors(self, frame: pd.DataFrame) -> "pd.Series[float]":
@@ -76,7 +91,7 @@ class PerformanceEstimator:
         told = _told(inputs)
         expected = np.full(len(frame), np.nan)
         if told.any():
-            with threadpool_limits(limits=1):
+            with _one_thread():
                 expected[told] = np.clip(self.model.predict(inputs[told]), 0.0, None)
         return pd.Series(expected, index=frame.index)
 
@@ -99,8 +114,19 @@ def _by_segment(reference: Reference, task: Task, expected: "pd.Series[float]") 
 
 
 def _told(inputs: Matrix) -> Any:
-    """Rows of which anything is known."""
-    return ~np.isnan(inputs).all(axis=1)
+    """Rows with a prediction, or a confidence in it: the last column of either task's inputs."""
+    return np.isfinite(inputs[:, -1])
+
+
+@cache
+def _threadpools() -> ThreadpoolController:
+    """Looking the libraries up takes 4 ms, and scikit-learn's are loaded once and for all."""
+    return ThreadpoolController()
+
+
+def _one_thread() -> Any:
+    """A context with one OpenMP thread: the service that this runs in answers requests meanwhile."""
+    return _threadpools().limit(limits=1, user_api="openmp")
 
 
 def _recipe(reference: Reference, seed: int) -> Recipe:
@@ -116,11 +142,11 @@ def _recipe(reference: Reference, seed: int) -> Recipe:
 
 
 def _trees(encoder: FeatureEncoder, seed: int) -> HistGradientBoostingRegressor:
-    """Squared loss, so that the mean over many rows is unbiased; stiff, since errors are mostly noise."""
+    """Squared loss, so that the mean over many rows is unbiased; few and small, since errors are mostly noise."""
     return HistGradientBoostingRegressor(
-        max_iter=100,
-        learning_rate=0.05,
-        max_leaf_nodes=15,
+        max_iter=50,
+        learning_rate=0.1,
+        max_leaf_nodes=8,
         min_samples_leaf=50,
         categorical_features=encoder.categorical,
         early_stopping=False,

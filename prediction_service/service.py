@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import orjson
 import uuid_utils
 
-from contracts.events import Prediction, Target
+from contracts.events import Prediction, Target, stored_time
 from contracts.http import Problem
 from prediction_service.live_models import LiveModels
 from prediction_service.outbox_types import NewEvent
@@ -25,8 +25,7 @@ class EventLog(Protocol):
 
 def utc_now() -> datetime:
     """Now, in UTC, at the resolution that MongoDB keeps: milliseconds."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+    return stored_time(datetime.now(UTC))
 
 
 def new_prediction_id() -> str:
