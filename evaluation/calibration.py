@@ -17,9 +17,11 @@ from evaluation.stat_tests import (
     P_VALUE_METHODS,
     PERMUTATION_METHODS,
     Floats,
+    from_noise_scale,
     method_of,
     score_at,
     severity,
+    to_noise_scale,
 )
 
 MIN_VALUES = 30
@@ -53,10 +55,10 @@ class ColumnThresholds:
         noise = [math.log(_noise(size, self.reference_rows)) for size in reversed(self.sizes)]
         here = math.log(_noise(rows, self.reference_rows))
         inside = min(max(here, noise[0]), noise[-1])
-        heights = np.log(self.severities[::-1])
+        heights = [math.log(to_noise_scale(self.method, severity)) for severity in reversed(self.severities)]
         # Bent for columns with many categories: a straight line would be 1 % low, a third more false alarms.
         height = float(PchipInterpolator(noise, heights)(inside)) if len(noise) > 1 else float(heights[0])
-        return math.exp(height + here - inside)
+        return from_noise_scale(self.method, math.exp(height + here - inside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,10 @@ def calibrate_column(
     if method not in P_VALUE_METHODS:
         # The resampled window was held against the remaining rows, the real one is against all of them.
         noise = [_noise(size, rows) / _noise(size, rows - size) for size in sizes]
-        thresholds = [threshold * factor for threshold, factor in zip(thresholds, noise, strict=True)]
+        thresholds = [
+            from_noise_scale(method, to_noise_scale(method, threshold) * factor)
+            for threshold, factor in zip(thresholds, noise, strict=True)
+        ]
     return ColumnThresholds(method, rows, sizes, tuple(thresholds))
 
 

@@ -21,7 +21,7 @@ from evaluation.multivariate import METHOD, DomainClassifier
 from evaluation.reference import Reference
 from evaluation.stat_tests import method_of
 
-RECIPE = 2
+RECIPE = 3
 """Counts the changes to how thresholds are found: a calibration of another recipe is made anew."""
 
 

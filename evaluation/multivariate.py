@@ -70,7 +70,7 @@ class DomainClassifier:
     def calibrate(
         self, *, false_alarm_rate: float, seed: int = 0, progress: Progress | None = None
     ) -> ColumnThresholds:
-        """The score less 0.5 that undrifted windows exceed at this rate; takes some 20 s.
+        """The score less 0.5 that undrifted windows exceed at this rate; 20 to 30 s of one core.
 
         Raises ValueError for a reference of fewer than 60 rows; the same seed gives the same thresholds.
         """

@@ -38,6 +38,10 @@ P_VALUE_METHODS = frozenset(
 PERMUTATION_METHODS = frozenset({"TVD", "empirical_mmd"})
 """Methods that resample on every call, for seconds: their p-value is calibrated already, if coarse."""
 
+LARGEST = {"jensenshannon": math.sqrt(math.log(2)) + 1e-9, "hellinger": 1.0 + 1e-9}
+"""Distances that have a largest value, which columns of ids always score: it must not count as drift."""
+
+NEARLY_ALL = 0.9999
 SMALLEST_P_VALUE = 1e-300
 SMALLEST_NORM = 0.001  # Evidently's, for a constant reference
 COLUMN_TYPES = {"numerical": ColumnType.Numerical, "categorical": ColumnType.Categorical}
@@ -136,6 +140,22 @@ def severity(method: str, score: float) -> float:
 def score_at(method: str, severity: float) -> float:
     """The score that has this severity."""
     return float(10.0**-severity) if method in P_VALUE_METHODS else severity
+
+
+def to_noise_scale(method: str, severity: float) -> float:
+    """A distance on a scale that is proportional to sampling noise, without an upper end."""
+    if method not in LARGEST:
+        return severity
+    share = min((severity / LARGEST[method]) ** 2, 1.0 - 1e-12)
+    return math.sqrt(-math.log1p(-share))
+
+
+def from_noise_scale(method: str, value: float) -> float:
+    """The distance that has this place on the noise scale; one that is all but the largest is the largest."""
+    if method not in LARGEST:
+        return value
+    share = -math.expm1(-(value**2))
+    return LARGEST[method] * math.sqrt(1.0 if share > NEARLY_ALL else share)
 
 
 def evidently_default_drifted(
