@@ -20,6 +20,7 @@ STYLE = """
 .sextant td,.sextant th{padding:.15rem 1.5rem .15rem 0}
 .sextant .drifted{color:#a40e26;font-weight:600}
 """
+NO_ICON = "<link rel='icon' href='data:,'>"  # or else browsers ask the server for one
 BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
 
 
@@ -30,7 +31,8 @@ def with_head(page: str, *, title: str, facts: Mapping[str, str], evaluation: Ev
         raise ValueError("the report is not an HTML page: it has no body")
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
     head = f"<h1>{escape(title)}</h1><dl>{listed}</dl>{_scores(evaluation)}"
-    return f"{page[: body.end()]}<style>{STYLE}</style><header class='sextant'>{head}</header>{page[body.end() :]}"
+    head = f"<style>{STYLE}</style><header class='sextant'>{head}</header>"
+    return f"{page[: body.end()]}{head}{page[body.end() :]}".replace("<head>", f"<head>{NO_ICON}", 1)
 
 
 def _scores(evaluation: Evaluation) -> str:

@@ -73,12 +73,12 @@ def test_a_classification_report_shows_its_performance(tmp_path_factory: pytest.
 def test_the_head_shows_facts_as_text_and_keeps_the_rest_of_the_page(trips: Reference) -> None:
     evaluation = evaluate(trips, make_trips(100))
     page = with_head(
-        "<html><body class='x'><p>plots</p></body></html>",
+        "<html><head></head><body class='x'><p>plots</p></body></html>",
         title="A & B",
         facts={"Not <b>": "<script>"},
         evaluation=evaluation,
     )
-    assert page.startswith("<html><body class='x'><style>")
+    assert page.startswith("<html><head><link rel='icon' href='data:,'></head><body class='x'><style>")
     assert page.endswith("</header><p>plots</p></body></html>")
     assert "<h1>A &amp; B</h1>" in page
     assert "<dt>Not &lt;b&gt;</dt><dd>&lt;script&gt;</dd>" in page
