@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_flows.prefect_settings import prepare_environment, server_answers
+from batch_flows.command import run_command
 from batch_flows.window import choose_window
-from contracts.errors import Fatal, Rejected
 from contracts.model_bundle import load_bundle
-from contracts.settings import Settings, load_settings, set_environment_defaults
+from contracts.settings import Settings
 
 if TYPE_CHECKING:
+    from prefect import Flow
     from prefect.client.schemas.objects import State
-
-WRONG_INPUT = 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,33 +31,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow once; 0 when it completed, 1 when it failed, 2 when what it was asked for is wrong."""
-    options = _parser().parse_args(arguments)
-    try:
-        settings = load_settings()
-        parameters = _parameters(settings, options)
-    except (Rejected, Fatal) as error:
-        sys.stderr.write(f"drift-report: {error}\n")
-        return WRONG_INPUT
-    state = run_once(settings, parameters)
-    stream = sys.stdout if state.is_completed() else sys.stderr
-    stream.write(f"drift-report: {state.message}\n")
-    return 0 if state.is_completed() else 1
+    return run_command("drift-report", _parser(), _parameters, _flow, arguments)
 
 
-def run_once(settings: Settings, parameters: dict[str, Any]) -> "State[Any]":
-    """The flow's final state, whether or not a Prefect server is there to record it."""
-    prepare_environment(settings)
-    set_environment_defaults(PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="WARNING")  # the log is for the server
+def _flow() -> "Flow[..., State[Any]]":
     from batch_flows.flows.drift_report import drift_report
 
-    if server_answers(settings.prefect_api_url):
-        state: State[Any] = drift_report(**parameters, return_state=True)
-        return state
-    return drift_report.fn(**parameters)
+    return drift_report
 
 
 def _parameters(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
-    """What the flow is called with, checked before Prefect is imported, which takes seconds."""
     model = options.model or settings.default_model
     window = choose_window(hours=options.hours, start=options.start, end=options.end, now=datetime.now(UTC))
     load_bundle(settings.models_dir, model, options.model_version)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from batch_flows.html_file import write_atomically
 from batch_flows.orchestration import is_recorded, run_logger, step
+from batch_flows.report_files import write_report_files
 from batch_flows.sampling import sample_uniformly
 from batch_flows.window import Window
 from contracts.event_store import EventStore
@@ -24,7 +24,6 @@ if TYPE_CHECKING:  # the process that schedules imports this module too, and doe
     from evaluation.calibration import Calibration
     from evaluation.reference import Reference
 
-MAX_ROWS = 50_000
 SAMPLE_SEED = 20210101
 
 
@@ -57,7 +56,7 @@ def read_window(settings: Settings, bundle: ModelBundle, window: Window) -> Wind
     others: Counter[str] = Counter()
     with closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store:
         stream = store.between(bundle.manifest.name, window.start, window.end)
-        sample = sample_uniformly(_of_version(stream, version, others), MAX_ROWS, seed=SAMPLE_SEED)
+        sample = sample_uniformly(_of_version(stream, version, others), settings.report_max_rows, seed=SAMPLE_SEED)
         targets = store.targets_for(prediction.prediction_id for prediction in sample.kept)
     run_logger().info(
         "window %s: %d predictions of version %s, %d with a target, %d of other versions",
@@ -85,10 +84,10 @@ def calibrate(settings: Settings, bundle: ModelBundle, reference: "Reference") -
     )
 
 
-@step(name="Write HTML report", minutes=5)
-def write_report(reports_dir: Path, name: str, html: str) -> None:
-    """Put the report into the reports folder: whole, or not at all."""
-    write_atomically(reports_dir / name, html)
+@step(name="Write report and index", minutes=5)
+def write_report(reports_dir: Path, document: Mapping[str, Any], html: str) -> None:
+    """Put the report and its summary into the reports folder, whole or not at all, and list it."""
+    write_report_files(reports_dir, document, html)
 
 
 @step(name="Record report in MongoDB", minutes=5)

@@ -1,6 +1,6 @@
 """The only user of pymongo: predictions, targets and reports in MongoDB behind a few domain verbs."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from bson.errors import BSONError
 from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne
 from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
-from contracts.errors import StoreUnavailable
+from contracts.errors import Rejected, StoreUnavailable
 from contracts.events import Prediction, Target
 
 DUPLICATE_KEY = 11000
@@ -24,6 +24,14 @@ class Refusal:
 
     prediction_id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HourlyTraffic:
+    """The predictions of one hour: how many, and how long they took on average."""
+
+    rows: int
+    latency_ms: float | None
 
 
 class EventStore:
@@ -88,19 +96,30 @@ class EventStore:
 
     # --- reading -------------------------------------------------------------------------------------------
 
-    def between(self, model: str, start: datetime, end: datetime) -> Iterator[Prediction]:
+    def between(
+        self, model: str, start: datetime, end: datetime, *, skip: Callable[[Refusal], None] | None = None
+    ) -> Iterator[Prediction]:
         """Predictions of a model with start <= created_at < end, oldest first, streamed.
 
-        The query is widened to whole seconds and cut here: nx-27017 compares dates by the second.
+        A document that is no prediction raises Rejected, or is handed to `skip`. The query is widened to whole
+        seconds and cut here: nx-27017 compares dates by the second.
         """
-        wide_start = start.astimezone(UTC).replace(microsecond=0)
-        wide_end = end.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
-        query = {"model": model, "created_at": {"$gte": wide_start, "$lt": wide_end}}
+        query = {"model": model, "created_at": _whole_seconds(start, end)}
         with _translated():
             cursor = self._db.predictions.find(query, batch_size=READ_BATCH).sort("created_at", ASCENDING)
             for document in cursor:
-                if start <= document["created_at"] < end:
-                    yield _prediction(document)
+                if not start <= document["created_at"] < end:
+                    continue
+                try:
+                    prediction = _prediction(document)
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    refusal = Refusal(str(document["_id"]), f"{type(error).__name__}: {error}"[:300])
+                    if skip is None:
+                        reason = f"{refusal.prediction_id} of {model} is no prediction ({refusal.reason})"
+                        raise Rejected(f"MongoDB: {reason}") from error
+                    skip(refusal)
+                else:
+                    yield prediction
 
     def latest(self, model: str, count: int) -> list[Prediction]:
         """The model's newest `count` predictions, oldest of them first."""
@@ -117,6 +136,54 @@ class EventStore:
                 for document in self._db.targets.find({"_id": {"$in": ids[start : start + READ_BATCH]}}):
                     found[document["_id"]] = Target.from_dict(_wire(document))
         return found
+
+    def existing_ids(self, prediction_ids: Iterable[str]) -> dict[str, str]:
+        """Those of these predictions that are stored, with the model of each."""
+        ids = list(prediction_ids)
+        found: dict[str, str] = {}
+        with _translated():
+            for start in range(0, len(ids), READ_BATCH):
+                chosen = {"_id": {"$in": ids[start : start + READ_BATCH]}}
+                for document in self._db.predictions.find(chosen, {"model": 1}):
+                    found[document["_id"]] = document["model"]
+        return found
+
+    def hourly(self, model: str, start: datetime, end: datetime) -> dict[datetime, HourlyTraffic]:
+        """Traffic of a model by full hour, start and end cut to whole seconds; hours without any are left out."""
+        hour = {"$dateToString": {"format": "%Y-%m-%dT%H:00:00+00:00", "date": "$created_at"}}
+        group = {"_id": hour, "rows": {"$sum": 1}, "latency_ms": {"$avg": "$latency_ms"}}
+        query = {"model": model, "created_at": _whole_seconds(start, end, widen=False)}
+        with _translated():
+            found = list(self._db.predictions.aggregate([{"$match": query}, {"$group": group}]))
+        return {
+            datetime.fromisoformat(row["_id"]): HourlyTraffic(row["rows"], row["latency_ms"])
+            for row in sorted(found, key=lambda row: str(row["_id"]))
+        }
+
+    def models(self) -> list[str]:
+        """Every model that has a prediction stored, sorted."""
+        with _translated():
+            return sorted(self._db.predictions.distinct("model"))
+
+    def older_than(self, model: str, moment: datetime, count: int) -> list[tuple[str, datetime]]:
+        """Id and time of at most `count` predictions made before a moment (cut to seconds), oldest first."""
+        query = {"model": model, "created_at": {"$lt": moment.astimezone(UTC).replace(microsecond=0)}}
+        with _translated():
+            cursor = self._db.predictions.find(query, {"created_at": 1}).sort("created_at", ASCENDING).limit(count)
+            return [(document["_id"], document["created_at"]) for document in cursor]
+
+    def count_older_than(self, model: str, moment: datetime) -> int:
+        """How many predictions were made before a moment (cut to seconds)."""
+        query = {"model": model, "created_at": {"$lt": moment.astimezone(UTC).replace(microsecond=0)}}
+        with _translated():
+            return self._db.predictions.count_documents(query)
+
+    def delete(self, prediction_ids: Sequence[str]) -> tuple[int, int]:
+        """Delete these predictions and their targets, targets first; how many there were of each."""
+        chosen = {"_id": {"$in": list(prediction_ids)}}
+        with _translated():
+            targets = self._db.targets.delete_many(chosen).deleted_count
+            return self._db.predictions.delete_many(chosen).deleted_count, targets
 
     def count_predictions(self, model: str | None = None) -> int:
         """How many predictions are stored, of one model or of all."""
@@ -140,7 +207,17 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        raise StoreUnavailable(f"MongoDB: {str(error)[:300]}") from error
+        raise StoreUnavailable(f"MongoDB: {_in_short(error)}") from error
+
+
+def _in_short(error: Exception) -> str:
+    """pymongo's message without its settings and topology, which no one reads."""
+    return str(error).split(" (configured", maxsplit=1)[0].split(", Timeout:", maxsplit=1)[0][:300]
+
+
+def _whole_seconds(start: datetime, end: datetime, *, widen: bool = True) -> Document:
+    last = end.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1 if widen else 0)
+    return {"$gte": start.astimezone(UTC).replace(microsecond=0), "$lt": last}
 
 
 def _stored(data: Document) -> Document:
@@ -185,5 +262,5 @@ def _each_alone_if_needed(documents: Sequence[Document], write: Any) -> list[Ref
             return [Refusal(documents[0]["_id"], f"{type(error).__name__}: {error}"[:300])]
         return [refusal for document in documents for refusal in _each_alone_if_needed([document], write)]
     except PyMongoError as error:
-        raise StoreUnavailable(f"MongoDB: {str(error)[:300]}") from error
+        raise StoreUnavailable(f"MongoDB: {_in_short(error)}") from error
     return refusals

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     false_alarm_rate: float = Field(
         0.01, gt=0, lt=0.5, description="Accepted share of evaluations that alarm when nothing drifted"
     )
+    report_max_rows: int = Field(
+        50_000, ge=100, description="Rows that a report evaluates; of a longer window, a uniform sample"
+    )
     report_every_hours: float = Field(1.0, gt=0, description="Hours between scheduled drift reports")
 
     api_keys: Annotated[frozenset[str], NoDecode] = Field(

@@ -60,7 +60,7 @@ class Refill:
             predictions = self._store.latest(monitor.name, self._window_size)
             targets = self._store.targets_for(prediction.prediction_id for prediction in predictions)
         except StoreUnavailable as error:
-            self._fail(_in_short(str(error)))
+            self._fail(str(error))
         except Exception as error:  # noqa: BLE001  a document that is not ours must not stop the loop
             self._fail(f"{type(error).__name__}: {error}")
         else:
@@ -76,8 +76,3 @@ class Refill:
         if reason != self._failure:
             log.warning("window not refilled from MongoDB, trying again", reason=reason)
         self._failure = reason
-
-
-def _in_short(reason: str) -> str:
-    """pymongo's message without its settings and topology, which no one reads on a page."""
-    return reason.split(" (configured", maxsplit=1)[0].split(", Timeout:", maxsplit=1)[0][:200]

@@ -32,7 +32,7 @@ class FakeStore:
 
     def latest(self, model: str, count: int) -> list[Prediction]:
         if self.away:
-            raise StoreUnavailable("MongoDB: refused (configured timeouts: many)")
+            raise StoreUnavailable("MongoDB: refused")
         return [prediction for prediction in self.predictions if prediction.model == model][-count:]
 
     def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:

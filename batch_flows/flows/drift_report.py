@@ -59,8 +59,9 @@ def _report(settings: Settings, model: str, version: str | None, window: Window)
     summary = DriftSummary(bundle.manifest, window, rows, found)
     page = render(reference, rows.frame, found, title=f"Drift of {model}", facts=summary.facts).html
 
-    steps.write_report(settings.reports_dir, summary.html_name, page)
-    steps.record_report(settings, summary.document(datetime.now(UTC)))
+    document = summary.document(datetime.now(UTC))
+    steps.write_report(settings.reports_dir, document, page)
+    steps.record_report(settings, document)
     link = f"http://127.0.0.1:{settings.reports_port}/{summary.html_name}"
     steps.publish_artifacts(summary.artifact_key, scores=summary.scores(), summary=summary.markdown(link))
     return Completed(message=f"{summary.sentence()}; report: {settings.reports_dir / summary.html_name}")

@@ -8,7 +8,6 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Protocol, Self
 
-from contracts.errors import Rejected
 from contracts.events import Prediction, Target
 from contracts.model_bundle import Manifest, ModelBundle
 from evaluation.calibration import Calibration
@@ -134,12 +133,9 @@ class History:
     def _read(self) -> Iterator[tuple[Prediction, Target | None]]:
         plan, version = self._plan, self._manifest.version
         predictions = self._events.between(self._manifest.name, plan.start, plan.end)
-        try:
-            while chunk := list(islice(predictions, CHUNK)):
-                targets = self._events.targets_for(p.prediction_id for p in chunk if p.model_version == version)
-                yield from ((prediction, targets.get(prediction.prediction_id)) for prediction in chunk)
-        except (KeyError, TypeError, ValueError) as error:
-            raise Rejected(f"MongoDB holds an event of {self._manifest.name} that is none: {error!r}") from error
+        while chunk := list(islice(predictions, CHUNK)):
+            targets = self._events.targets_for(p.prediction_id for p in chunk if p.model_version == version)
+            yield from ((prediction, targets.get(prediction.prediction_id)) for prediction in chunk)
 
     def _take(self, prediction: Prediction, target: Target | None) -> None:
         self._window.add_prediction(prediction, prediction.created_at)

@@ -87,7 +87,8 @@ def test_an_event_that_is_none_is_named_in_one_line(services: Services, store: E
     store._db.predictions.insert_one(dict(MALFORMED))
     done = backtest(services, *small())
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("backtest: MongoDB holds an event of taxi that is none")
+    assert done.stderr.splitlines()[-1].startswith("backtest: MongoDB: ")
+    assert "is no prediction" in done.stderr
     assert "Traceback" not in done.stderr
 
 
