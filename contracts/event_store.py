@@ -1,5 +1,6 @@
 """The only user of pymongo: predictions, targets and reports in MongoDB behind a few domain verbs."""
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class HourlyTraffic:
     """The predictions of one hour: how many, and how long they took on average."""
 
     rows: int
-    latency_ms: float | None
+    latency_ms: float
 
 
 class EventStore:
@@ -110,22 +111,20 @@ class EventStore:
             for document in cursor:
                 if not start <= document["created_at"] < end:
                     continue
-                try:
-                    prediction = _prediction(document)
-                except (KeyError, TypeError, ValueError, AttributeError) as error:
-                    refusal = Refusal(str(document["_id"]), f"{type(error).__name__}: {error}"[:300])
-                    if skip is None:
-                        reason = f"{refusal.prediction_id} of {model} is no prediction ({refusal.reason})"
-                        raise Rejected(f"MongoDB: {reason}") from error
-                    skip(refusal)
+                found = _prediction(document)
+                if isinstance(found, Prediction):
+                    yield found
+                elif skip is None:
+                    raise Rejected(f"MongoDB: {found.prediction_id} of {model} is no prediction ({found.reason})")
                 else:
-                    yield prediction
+                    skip(found)
 
     def latest(self, model: str, count: int) -> list[Prediction]:
-        """The model's newest `count` predictions, oldest of them first."""
+        """The model's newest `count` predictions, oldest of them first, less documents that are none."""
         with _translated():
             cursor = self._db.predictions.find({"model": model}).sort("created_at", DESCENDING).limit(count)
-            return [_prediction(document) for document in cursor][::-1]
+            found = [_prediction(document) for document in cursor]
+        return [prediction for prediction in found if isinstance(prediction, Prediction)][::-1]
 
     def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
         """The targets that have arrived for these predictions, by prediction id."""
@@ -149,16 +148,21 @@ class EventStore:
         return found
 
     def hourly(self, model: str, start: datetime, end: datetime) -> dict[datetime, HourlyTraffic]:
-        """Traffic of a model by full hour, start and end cut to whole seconds; hours without any are left out."""
-        hour = {"$dateToString": {"format": "%Y-%m-%dT%H:00:00+00:00", "date": "$created_at"}}
-        group = {"_id": hour, "rows": {"$sum": 1}, "latency_ms": {"$avg": "$latency_ms"}}
-        query = {"model": model, "created_at": _whole_seconds(start, end, widen=False)}
+        """Traffic of a model by full hour, oldest first; hours without any are left out.
+
+        Counted here, over a stream of times: nx-27017 finds no document by a date in an aggregation.
+        """
+        rows: Counter[datetime] = Counter()
+        latency: defaultdict[datetime, float] = defaultdict(float)
+        fields = {"created_at": 1, "latency_ms": 1}
+        query = {"model": model, "created_at": _whole_seconds(start, end)}
         with _translated():
-            found = list(self._db.predictions.aggregate([{"$match": query}, {"$group": group}]))
-        return {
-            datetime.fromisoformat(row["_id"]): HourlyTraffic(row["rows"], row["latency_ms"])
-            for row in sorted(found, key=lambda row: str(row["_id"]))
-        }
+            for document in self._db.predictions.find(query, fields, batch_size=READ_BATCH):
+                if start <= document["created_at"] < end:
+                    hour = document["created_at"].replace(minute=0, second=0, microsecond=0)
+                    rows[hour] += 1
+                    latency[hour] += document.get("latency_ms") or 0.0
+        return {hour: HourlyTraffic(rows[hour], latency[hour] / rows[hour]) for hour in sorted(rows)}
 
     def models(self) -> list[str]:
         """Every model that has a prediction stored, sorted."""
@@ -215,8 +219,8 @@ def _in_short(error: Exception) -> str:
     return str(error).split(" (configured", maxsplit=1)[0].split(", Timeout:", maxsplit=1)[0][:300]
 
 
-def _whole_seconds(start: datetime, end: datetime, *, widen: bool = True) -> Document:
-    last = end.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1 if widen else 0)
+def _whole_seconds(start: datetime, end: datetime) -> Document:
+    last = end.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
     return {"$gte": start.astimezone(UTC).replace(microsecond=0), "$lt": last}
 
 
@@ -228,8 +232,12 @@ def _wire(document: Document) -> Document:
     return {"prediction_id": document["_id"], **document}
 
 
-def _prediction(document: Document) -> Prediction:
-    return Prediction.from_dict(_wire(document))
+def _prediction(document: Document) -> Prediction | Refusal:
+    """What is stored; a document of another form says what is wrong with it."""
+    try:
+        return Prediction.from_dict(_wire(document))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return Refusal(str(document["_id"]), f"{type(error).__name__}: {error}"[:300])
 
 
 def _insert(collection: Any, documents: Sequence[Document]) -> list[Refusal]:

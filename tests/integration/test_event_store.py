@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.errors import StoreUnavailable
-from contracts.event_store import EventStore
+from contracts.errors import Rejected, StoreUnavailable
+from contracts.event_store import EventStore, HourlyTraffic, Refusal
 from contracts.events import Prediction, Target
 from tests.processes import Services, free_port
 
@@ -80,6 +80,45 @@ def test_a_document_that_cannot_be_stored_is_refused_alone(store):
     assert [refusal.prediction_id for refusal in refusals] == ["p2"]
     assert refusals[0].reason
     assert sorted(store.prediction_ids()) == ["p1", "p3"]
+
+
+def test_a_document_that_is_no_prediction_is_named_or_handed_over_and_the_rest_is_read(store):
+    store.add_predictions([prediction(1), prediction(3)])
+    store._db.predictions.insert_one({"_id": "odd", "model": "taxi", "created_at": NOON})
+    end = NOON + timedelta(minutes=1)
+    with pytest.raises(Rejected, match="odd of taxi is no prediction"):
+        list(store.between("taxi", NOON, end))
+    skipped: list[Refusal] = []
+    found = [p.prediction_id for p in store.between("taxi", NOON, end, skip=skipped.append)]
+    assert (found, [refusal.prediction_id for refusal in skipped]) == (["p1", "p3"], ["odd"])
+    assert [p.prediction_id for p in store.latest("taxi", 5)] == ["p1", "p3"]
+
+
+def test_ids_that_are_stored_are_told_with_their_model(store):
+    store.add_predictions([prediction(1), prediction(2, model="iris")])
+    assert store.existing_ids(["p1", "p2", "p3"]) == {"p1": "taxi", "p2": "iris"}
+    assert store.models() == ["iris", "taxi"]
+
+
+def test_traffic_is_told_by_the_hour(store):
+    spread = [prediction(n, created_at=NOON + timedelta(minutes=25 * n), latency_ms=float(n)) for n in range(6)]
+    store.add_predictions(spread)
+    found = store.hourly("taxi", NOON, NOON + timedelta(hours=2))
+    assert found == {NOON: HourlyTraffic(3, 1.0), NOON + timedelta(hours=1): HourlyTraffic(2, 3.5)}
+    assert store.hourly("iris", NOON, NOON + timedelta(hours=2)) == {}
+
+
+def test_old_predictions_are_found_oldest_first_and_deleted_with_their_targets(store):
+    store.add_predictions([prediction(number, created_at=NOON + timedelta(minutes=number)) for number in range(5)])
+    store.add_targets([Target(f"p{number}", "taxi", 1.0, NOON) for number in range(4)])
+    cut = NOON + timedelta(minutes=3)
+    assert store.count_older_than("taxi", cut) == 3
+    old = [identifier for identifier, _ in store.older_than("taxi", cut, 2)]
+    assert old == ["p0", "p1"]
+    assert store.delete(old) == (2, 2)
+    assert store.delete(old) == (0, 0)
+    assert sorted(store.prediction_ids()) == ["p2", "p3", "p4"]
+    assert set(store.targets_for(["p0", "p1", "p2", "p3"])) == {"p2", "p3"}
 
 
 def test_reports_are_listed_newest_first(store):
