@@ -1,4 +1,4 @@
-"""The real monitoring process: drift appears in its metrics, and a restart refills its window from MongoDB."""
+"""The real monitoring process: drift appears in its metrics, and what it lacks or cannot use is said."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,6 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.event_store import EventStore
 from contracts.model_bundle import set_current
 from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
@@ -71,33 +70,6 @@ def test_drifted_traffic_flips_dataset_drift_and_undrifted_traffic_does_not(serv
     began = time.monotonic()
     assert program.stop() == 0
     assert time.monotonic() - began < 20  # a bound against hanging, not a measurement
-
-
-def test_a_restart_refills_the_window_from_mongodb(services: Services) -> None:
-    services.mongo().start()
-    frame = make_trips(600, seed=5)
-    predictions = predictions_from(frame, start=datetime.now(UTC) - timedelta(hours=1))
-    store = EventStore.connect(services.mongodb_uri, "sextant")
-    store.ensure_indexes()
-    store.add_predictions(predictions)
-    store.add_targets(targets_from(frame, predictions)[::2])
-    store.close()
-    program = services.monitoring(**WINDOW).start()
-    wait_until(lambda: metric(services, "sextant_window_rows", model="taxi") == 400, "the refilled window")
-    wait_until(lambda: metric(services, "sextant_label_coverage_ratio", model="taxi") == 0.5, "the targets")
-    before = settled_drift(services)
-    program.kill()
-    program.start()
-    assert settled_drift(services) == before
-
-
-def settled_drift(services: Services) -> dict[str, Any]:
-    """The calibrated evaluation without its time."""
-    url = f"{services.monitoring_url}/models/taxi/drift"
-    wait_until(lambda: requests.get(url, timeout=10).json()["calibrated"], "a calibrated evaluation")
-    drift: dict[str, Any] = requests.get(url, timeout=10).json()
-    del drift["evaluated_at"]
-    return drift
 
 
 def test_mongodb_that_comes_later_is_used_and_events_are_kept_meanwhile(services: Services) -> None:
