@@ -98,16 +98,23 @@ class EventStore:
     # --- reading -------------------------------------------------------------------------------------------
 
     def between(
-        self, model: str, start: datetime, end: datetime, *, skip: Callable[[Refusal], None] | None = None
+        self,
+        model: str,
+        start: datetime,
+        end: datetime,
+        *,
+        skip: Callable[[Refusal], None] | None = None,
+        without: Iterable[str] = (),
     ) -> Iterator[Prediction]:
         """Predictions of a model with start <= created_at < end, oldest first, streamed.
 
-        A document that is no prediction raises Rejected, or is handed to `skip`. The query is widened to whole
-        seconds and cut here: nx-27017 compares dates by the second.
+        A document that is no prediction raises Rejected, or is handed to `skip`. Optional fields in `without` are
+        not fetched. The query is widened to whole seconds and cut here: nx-27017 compares dates by the second.
         """
         query = {"model": model, "created_at": _whole_seconds(start, end)}
         with _translated():
-            cursor = self._db.predictions.find(query, batch_size=READ_BATCH).sort("created_at", ASCENDING)
+            fields = dict.fromkeys(without, 0) or None
+            cursor = self._db.predictions.find(query, fields, batch_size=READ_BATCH).sort("created_at", ASCENDING)
             for document in cursor:
                 if not start <= document["created_at"] < end:
                     continue
@@ -169,19 +176,6 @@ class EventStore:
         with _translated():
             return sorted(self._db.predictions.distinct("model"))
 
-    def older_than(self, model: str, moment: datetime, count: int) -> list[tuple[str, datetime]]:
-        """Id and time of at most `count` predictions made before a moment (cut to seconds), oldest first."""
-        query = {"model": model, "created_at": {"$lt": moment.astimezone(UTC).replace(microsecond=0)}}
-        with _translated():
-            cursor = self._db.predictions.find(query, {"created_at": 1}).sort("created_at", ASCENDING).limit(count)
-            return [(document["_id"], document["created_at"]) for document in cursor]
-
-    def count_older_than(self, model: str, moment: datetime) -> int:
-        """How many predictions were made before a moment (cut to seconds)."""
-        query = {"model": model, "created_at": {"$lt": moment.astimezone(UTC).replace(microsecond=0)}}
-        with _translated():
-            return self._db.predictions.count_documents(query)
-
     def delete(self, prediction_ids: Sequence[str]) -> tuple[int, int]:
         """Delete these predictions and their targets, targets first; how many there were of each."""
         chosen = {"_id": {"$in": list(prediction_ids)}}
@@ -204,6 +198,20 @@ class EventStore:
         """Descriptions of the rendered reports, newest first."""
         with _translated():
             return list(self._db.reports.find({} if model is None else {"model": model}).sort("created_at", -1))
+
+    def made_before(
+        self, model: str, moment: datetime, *, newest_first: bool = False
+    ) -> Iterator[tuple[str, str, datetime]]:
+        """Id, version ("" if unknown) and time of the predictions made before a moment, oldest first, streamed."""
+        chosen = {"model": model, "created_at": {"$lt": _whole_seconds(moment, moment)["$lt"]}}
+        fields = {"model_version": 1, "created_at": 1}
+        order = DESCENDING if newest_first else ASCENDING
+        with _translated():
+            cursor = self._db.predictions.find(chosen, fields, batch_size=READ_BATCH).sort("created_at", order)
+            for document in cursor:
+                made_at = document["created_at"]
+                if isinstance(made_at, datetime) and made_at < moment:  # nx-27017 finds texts and whole seconds
+                    yield document["_id"], str(document.get("model_version") or ""), made_at
 
 
 @contextmanager

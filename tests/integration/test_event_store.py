@@ -111,10 +111,9 @@ def test_traffic_is_told_by_the_hour(store):
 def test_old_predictions_are_found_oldest_first_and_deleted_with_their_targets(store):
     store.add_predictions([prediction(number, created_at=NOON + timedelta(minutes=number)) for number in range(5)])
     store.add_targets([Target(f"p{number}", "taxi", 1.0, NOON) for number in range(4)])
-    cut = NOON + timedelta(minutes=3)
-    assert store.count_older_than("taxi", cut) == 3
-    old = [identifier for identifier, _ in store.older_than("taxi", cut, 2)]
-    assert old == ["p0", "p1"]
+    made = list(store.made_before("taxi", NOON + timedelta(minutes=3)))
+    assert [identifier for identifier, _, _ in made] == ["p0", "p1", "p2"]
+    old = ["p0", "p1"]
     assert store.delete(old) == (2, 2)
     assert store.delete(old) == (0, 0)
     assert sorted(store.prediction_ids()) == ["p2", "p3", "p4"]

@@ -1,0 +1,1 @@
+"""Ground truth from files: reading, checking, deciding what is stored, and the command."""

@@ -1,0 +1,150 @@
+"""The edges of an import of targets, each a step: the input, the reject file and MongoDB."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from batch_flows.import_targets.file import Row, open_target_file
+from batch_flows.import_targets.merge import STORES, ImportRules, as_target, outcome_of
+from batch_flows.import_targets.rejects import remove_reject_file, write_reject_file
+from batch_flows.import_targets.rows import CheckedRow, check_row
+from batch_flows.import_targets.staging import RejectedRow, Staging
+from batch_flows.import_targets.summary import Counts, ImportSummary
+from batch_flows.orchestration import is_recorded, run_logger, step
+from contracts.errors import Rejected
+from contracts.event_store import EventStore
+from contracts.events import Target
+from contracts.model_bundle import Manifest
+from contracts.settings import Settings
+
+CHUNK = 5_000
+PART = 100_000
+"""Targets that one task stores: small enough to be tried again, large enough for a page of tasks to be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """What reading a file found: its rows, how many predictions they are about, and the names it goes by."""
+
+    rows: int
+    targets: int
+    malformed: int
+    counted_in: str
+    ignored_columns: Sequence[str]
+
+    @property
+    def repeated(self) -> int:
+        """Rows that a later one of the same prediction replaces."""
+        return self.rows - self.targets - self.malformed
+
+
+@step(name="Read file of targets", minutes=120)
+def read_file(path: Path, manifest: Manifest, moment: datetime, staged: Path) -> FileRead:
+    """Check every row before the first is stored, and stage it; raises Rejected when the file is no such file."""
+    file = open_target_file(path)
+    staged.unlink(missing_ok=True)  # of an attempt that failed
+    rows = 0
+    with Staging(staged) as staging:
+        stream = file.rows()
+        while chunk := list(islice(stream, CHUNK)):
+            _stage(staging, chunk, manifest, moment)
+            rows += len(chunk)
+            if rows % PART == 0:
+                run_logger().info("%s: %s rows read", path.name, f"{rows:,}")
+        return FileRead(rows, staging.targets, staging.rejected, file.counted_in, file.ignored)
+
+
+def _stage(staging: Staging, chunk: Sequence[Row], manifest: Manifest, moment: datetime) -> None:
+    checked, rejected = [], []
+    for row in chunk:
+        try:
+            checked.append(check_row(row, manifest, moment))
+        except ValueError as error:
+            rejected.append(RejectedRow.of_row(row, str(error)))
+    staging.add(checked)
+    staging.reject(rejected)
+
+
+@step(name="Write reject file", minutes=30)
+def write_rejects(staged: Path, rejects: Path, counted_in: str) -> int:
+    """Write the malformed rows beside the input, or remove what an earlier import left; how many there are."""
+    with Staging(staged) as staging:
+        if staging.rejected:
+            write_reject_file(rejects, staging.rejects(), counted_in)
+        else:
+            remove_reject_file(rejects)
+        return staging.rejected
+
+
+@step(name="Store targets", minutes=60)
+def store_part(settings: Settings, staged: Path, first: int, of: int, rules: ImportRules) -> Counts:
+    """Store at most PART staged targets from number `first` on; what became of them."""
+    counts: Counts = Counter()
+    last = min(first + PART, of)
+    with Staging(staged) as staging, closing(_connect(settings)) as store:
+        for start in range(first, last, CHUNK):
+            counts += _store_chunk(store, staging, staging.chunk(start, CHUNK), rules)
+    run_logger().info("%s of %s targets stored or found there", f"{last:,}", f"{of:,}")
+    return counts
+
+
+def parts(targets: int) -> Iterator[int]:
+    """Where each part of the staged targets begins."""
+    return iter(range(0, targets, PART))
+
+
+def _connect(settings: Settings) -> EventStore:
+    return EventStore.connect(settings.mongodb_uri, settings.mongodb_database)
+
+
+def _store_chunk(store: EventStore, staging: Staging, rows: Sequence[CheckedRow], rules: ImportRules) -> Counts:
+    models = store.existing_ids(row.prediction_id for row in rows)
+    stored = _stored_targets(store, rows)
+    ours = [row for row in rows if models.get(row.prediction_id, rules.model) == rules.model]
+    outcomes = {
+        row.prediction_id: outcome_of(
+            row, stored.get(row.prediction_id), rules, matched=row.prediction_id in models
+        )
+        for row in ours
+    }
+    refusals = store.add_targets([as_target(row, rules) for row in ours if outcomes[row.prediction_id] in STORES])
+    reasons = {refusal.prediction_id: f"MongoDB refused it: {refusal.reason}" for refusal in refusals}
+    reasons |= {
+        identifier: f"is a prediction of {model}, and the import is for {rules.model}"
+        for identifier, model in models.items()
+        if model != rules.model
+    }
+    staging.reject(
+        RejectedRow.of_checked(row, reasons[row.prediction_id]) for row in rows if row.prediction_id in reasons
+    )
+    return Counter(
+        ("matched" if identifier in models else "unknown", outcome)
+        for identifier, outcome in outcomes.items()
+        if identifier not in reasons
+    )
+
+
+def _stored_targets(store: EventStore, rows: Sequence[CheckedRow]) -> Mapping[str, Target]:
+    try:
+        return store.targets_for(row.prediction_id for row in rows)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise Rejected(f"MongoDB holds a target that is none ({reason})") from error
+
+
+def publish_counts(summary: ImportSummary) -> None:
+    """Show the counts on the flow run's page, when a Prefect server records the run."""
+    if is_recorded():
+        key = summary.artifact_key
+        create_table_artifact(
+            key=f"{key}-counts", table=summary.table(), description="Rows by what became of them"
+        )
+        create_markdown_artifact(
+            key=f"{key}-summary", markdown=summary.markdown(), description="What was imported"
+        )

@@ -1,0 +1,73 @@
+"""`python -m batch_flows.retention`: says what is old enough to go; with --apply, deletes it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from batch_flows.command import run_command
+from batch_flows.retention.plan import choose_limits, choose_models
+from contracts.errors import StoreUnavailable
+from contracts.event_store import EventStore
+from contracts.model_bundle import model_names
+from contracts.settings import Settings
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.client.schemas.objects import State
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m batch_flows.retention",
+        description="Delete old predictions, with their targets, that a drift report covers, and old pages.",
+        epilog="Each model keeps its newest WINDOW_SIZE predictions, with which monitoring fills its window.",
+    )
+    parser.add_argument("--older-than-days", type=float, default=90.0, help="age in days (default: %(default)s)")
+    parser.add_argument("--apply", action="store_true", help="delete; without it, only say what would be deleted")
+    parser.add_argument("--model", help="only this model and its reports (default: all)")
+    keep = parser.add_mutually_exclusive_group()
+    keep.add_argument("--keep-reports-days", type=float, default=365.0, help="age of pages (default: %(default)s)")
+    keep.add_argument(
+        "--keep-all-reports", dest="keep_reports_days", action="store_const", const=None, help="prune no page"
+    )
+    parser.add_argument(
+        "--without-report", action="store_true", help="delete also predictions that no drift report covers"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the flow once; 0 when it completed, 1 when it failed, 2 when what it was asked for is wrong."""
+    return run_command("retention", _parser(), _parameters, _flow, arguments)
+
+
+def _flow() -> "Flow[..., State[Any]]":
+    from batch_flows.flows.retention import retention
+
+    return retention
+
+
+def _parameters(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
+    ages = {"older_than_days": options.older_than_days, "keep_reports_days": options.keep_reports_days}
+    choose_limits(**ages, now=datetime.now(UTC))
+    _check_model(settings, options.model)
+    return {**ages, "apply": options.apply, "model": options.model, "require_report": not options.without_report}
+
+
+def _check_model(settings: Settings, model: str | None) -> None:
+    """Raises Rejected for a model that nobody knows; that MongoDB is away is for the flow to say."""
+    published = model_names(settings.models_dir)
+    if model is None or model in published:
+        return
+    with (
+        suppress(StoreUnavailable),
+        closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store,
+    ):
+        choose_models(model, stored=store.models(), published=published)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
