@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from batch_flows.command import run_command
+from batch_flows.drift_summary import ALL_MODELS
 from batch_flows.window import choose_window
+from contracts.errors import Rejected
 from contracts.model_bundle import load_bundle
 from contracts.settings import Settings
 
@@ -21,7 +23,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m batch_flows.drift_report",
         description="Compare a window's predictions with the model's reference; write an HTML report.",
     )
-    parser.add_argument("--model", help="model name (default: DEFAULT_MODEL)")
+    parser.add_argument("--model", help="model name, or all (default: DEFAULT_MODEL)")
     parser.add_argument("--model-version", help="report on this version (default: the live one)")
     parser.add_argument("--hours", type=float, default=24.0, help="length of the window (default: %(default)s)")
     parser.add_argument("--start", help="ISO 8601 time with a zone; replaces --hours")
@@ -42,8 +44,12 @@ def _flow() -> "Flow[..., State[Any]]":
 
 def _parameters(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
     model = options.model or settings.default_model
-    window = choose_window(hours=options.hours, start=options.start, end=options.end, now=datetime.now(UTC))
-    load_bundle(settings.models_dir, model, options.model_version)
+    now = datetime.now(UTC).replace(microsecond=0)  # as the report shows it, so that it can be made again
+    window = choose_window(hours=options.hours, start=options.start, end=options.end, now=now)
+    if model != ALL_MODELS:
+        load_bundle(settings.models_dir, model, options.model_version)
+    elif options.model_version:
+        raise Rejected("--model-version needs the name of its model in --model")
     return {"model": model, "start": window.start, "end": window.end, "model_version": options.model_version}
 
 

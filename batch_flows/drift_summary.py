@@ -1,17 +1,21 @@
 """What a drift report found, in the forms that people and programs read: facts, sentence, table and document."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_flows.steps import WindowRows
 from batch_flows.window import Window
+from batch_flows.window_rows import WindowRows
 from contracts.model_bundle import Manifest
 
 if TYPE_CHECKING:
+    from evaluation.by_segment import SegmentEvaluation
     from evaluation.evaluate import Evaluation
 
 FLOW = "drift-report"
+ALL_MODELS = "all"
+"""In place of a model's name: every live model gets its report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class DriftSummary:
     window: Window
     rows: WindowRows
     evaluation: "Evaluation"
+    no_estimate: str | None = None
 
     @property
     def report_id(self) -> str:
@@ -46,16 +51,17 @@ class DriftSummary:
             "Window": str(self.window),
             "Predictions": f"{self.rows.predictions:,}",
             "Evaluated": self._evaluated(),
-            "Label coverage": f"{self.evaluation.label_coverage:.1%} ({self.evaluation.labelled_rows:,} targets)",
+            "Label coverage": self._label_coverage(),
             "Dataset drift": self._verdict(),
+            "Segments": self._segments(),
+            "Performance": self._performance(),
+            "Estimated performance": self._estimate(),
+            "Left out": self._left_out(),
+            "Skipped": self._skipped(),
+            "Not judged": "; ".join(f"{column} ({reason})" for column, reason in self.evaluation.errors.items()),
+            "Make it again": self._command(),
         }
-        if self.rows.other_versions:
-            left_out = (f"{count:,} of version {version}" for version, count in self.rows.other_versions.items())
-            facts["Left out"] = f"predictions of other versions: {', '.join(left_out)}"
-        if self.evaluation.errors:
-            reasons = (f"{column} ({reason})" for column, reason in self.evaluation.errors.items())
-            facts["Not judged"] = "; ".join(reasons)
-        return facts
+        return {name: fact for name, fact in facts.items() if fact}
 
     def sentence(self) -> str:
         """The finding in one line."""
@@ -100,18 +106,28 @@ class DriftSummary:
     def _metrics(self) -> dict[str, Any]:
         found = self.evaluation
         return {
+            "status": self.status(),
             "dataset_drift": found.dataset_drift,
             "drifted_features": len(found.drifted_columns),
             "drifted_features_ratio": found.drifted_ratio,
             "drift": {row["column"]: row for row in self.scores()},
-            "performance": dict(found.performance.measures),
-            "reference_performance": dict(found.reference_performance.measures),
+            "performance": {**found.performance.measures, **found.estimated},
+            "reference_performance": {**found.reference_performance.measures, **found.reference_estimated},
             "concept_drift_ratio": found.concept_drift.ratio if found.concept_drift else None,
+            "segments": [segment_row(name, segment) for name, segment in found.segments.items()],
             "label_coverage_ratio": found.label_coverage,
             "predictions_in_window": self.rows.predictions,
             "predictions_of_other_versions": sum(self.rows.other_versions.values()),
+            "documents_skipped": self.rows.skipped,
             "errors": dict(found.errors),
         }
+
+    def status(self) -> dict[str, str]:
+        """The verdict in a few words, and whether it is good, bad or none, for a list of reports."""
+        if self.evaluation.dataset_drift is None:
+            return {"text": "not judged", "kind": "quiet"}
+        drifted = ", ".join(self.evaluation.drifted_columns)
+        return {"text": f"drift: {drifted}", "kind": "bad"} if drifted else {"text": "no drift", "kind": "good"}
 
     def _verdict(self) -> str:
         if self.evaluation.dataset_drift is None:
@@ -120,6 +136,70 @@ class DriftSummary:
         return f"yes ({drifted})" if drifted else "no"
 
     def _evaluated(self) -> str:
-        if self.rows.rows == self.rows.predictions:
-            return "all of them"
-        return f"a uniform sample of {self.rows.rows:,}"
+        return f"a uniform sample of {self.rows.rows:,}" if self.rows.sampled else "all of them"
+
+    def _label_coverage(self) -> str:
+        of = " of the sample" if self.rows.sampled else ""
+        return f"{self.evaluation.label_coverage:.1%}{of} ({self.evaluation.labelled_rows:,} targets)"
+
+    def _segments(self) -> str:
+        segments = self.evaluation.segments
+        drifted = [name for name, segment in segments.items() if segment.drifted]
+        return f"{len(segments)}, drifted: {', '.join(drifted) or 'none'}" if segments else ""
+
+    def _performance(self) -> str:
+        return _beside(self.evaluation.performance.measures, self.evaluation.reference_performance.measures)
+
+    def _estimate(self) -> str:
+        if self.no_estimate is not None:
+            return f"none: {self.no_estimate}"
+        return _beside(self.evaluation.estimated, self.evaluation.reference_estimated)
+
+    def _left_out(self) -> str:
+        counts = (f"{count:,} of version {version}" for version, count in sorted(self.rows.other_versions.items()))
+        listed = ", ".join(counts)
+        return f"predictions of other versions: {listed}" if listed else ""
+
+    def _skipped(self) -> str:
+        skipped, example = self.rows.skipped, self.rows.skipped_example
+        return f"{skipped:,} documents that are no predictions (first: {example})" if skipped else ""
+
+    def _command(self) -> str:
+        model = f"--model {self.manifest.name} --model-version {self.manifest.version}"
+        window = f"--start {self.window.start.isoformat()} --end {self.window.end.isoformat()}"
+        return f"python -m batch_flows.drift_report {model} {window}"
+
+
+def segment_row(name: str, segment: "SegmentEvaluation") -> dict[str, Any]:
+    """One segment as it is stored: how many rows, what drifted, and how well the model did or is expected to."""
+    return {
+        "segment": name,
+        "rows": segment.rows,
+        "drifted": segment.drifted,
+        "drifted_columns": segment.drifted_columns,
+        "measures": {**segment.performance.measures, **segment.estimated},
+        "reference_measures": {**segment.reference_performance.measures, **segment.reference_estimated},
+    }
+
+
+def nothing_found(manifest: Manifest, window: Window, rows: WindowRows) -> str:
+    """Why there is no report, and what lies in the window instead."""
+    instead = {"of other versions": sum(rows.other_versions.values()), "skipped": rows.skipped}
+    hints = ", ".join(f"{count:,} {what}" for what, count in instead.items() if count)
+    found = f"no predictions of {manifest.name} version {manifest.version} from {window}"
+    return f"{found}{f' ({hints})' if hints else ''}, so there is no report"
+
+
+def of_all_models(messages: Mapping[str, str], failed: Sequence[str]) -> str:
+    """One message for several models: each with what became of its report, those that failed first."""
+    ranked = sorted(messages, key=lambda model: (model not in failed, model))
+    listed = "; ".join(f"{model}{' failed' if model in failed else ''}: {messages[model]}" for model in ranked)
+    return f"{len(messages) - len(failed)} of {len(messages)} models done. {listed}"
+
+
+def _beside(measures: Mapping[str, float], reference: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}{_expected(reference.get(name))}" for name, value in measures.items())
+
+
+def _expected(value: float | None) -> str:
+    return "" if value is None else f" (reference {value:.4g})"

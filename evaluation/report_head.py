@@ -7,8 +7,11 @@ import re
 from collections.abc import Mapping
 from html import escape
 
+from evaluation.by_segment import SegmentEvaluation
 from evaluation.drift import ColumnDrift
+from evaluation.estimation import ESTIMATED
 from evaluation.evaluate import Evaluation
+from evaluation.performance import HEADLINE
 
 STYLE = """
 .sextant{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:1.5rem auto;padding:0 1.5rem;color:#1f2937}
@@ -30,7 +33,7 @@ def with_head(page: str, *, title: str, facts: Mapping[str, str], evaluation: Ev
     if body is None:
         raise ValueError("the report is not an HTML page: it has no body")
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    head = f"<h1>{escape(title)}</h1><dl>{listed}</dl>{_scores(evaluation)}"
+    head = f"<h1>{escape(title)}</h1><dl>{listed}</dl>{_scores(evaluation)}{_segments(evaluation)}"
     head = f"<style>{STYLE}</style><header class='sextant'>{head}</header>"
     return f"{page[: body.end()]}{head}{page[body.end() :]}".replace("<head>", f"<head>{NO_ICON}", 1)
 
@@ -51,3 +54,33 @@ def _score(column: ColumnDrift) -> str:
         f"<tr{kind}><td>{escape(column.column)}</td><td>{column.score:.3g}</td><td>{threshold}</td>"
         f"<td>{verdict}</td><td>{escape(column.method)}</td></tr>"
     )
+
+
+def _segments(evaluation: Evaluation) -> str:
+    rows = "".join(_segment(name, segment) for name, segment in evaluation.segments.items())
+    heads = ("Segment", "Rows", "Verdict", "Drifted columns", "Performance", "Estimated")
+    names = "".join(f"<th>{head}</th>" for head in heads)
+    return f"<table><tr>{names}</tr>{rows}</table>" if rows else ""
+
+
+def _segment(name: str, segment: SegmentEvaluation) -> str:
+    measured = _headline(segment.performance.measures, segment.reference_performance.measures)
+    cells = (
+        name,
+        f"{segment.rows:,}",
+        {None: "no verdict", True: "drifted", False: "no drift"}[segment.drifted],
+        ", ".join(segment.drifted_columns),
+        measured,
+        _headline(segment.estimated, segment.reference_estimated),
+    )
+    kind = " class='drifted'" if segment.drifted else ""
+    return f"<tr{kind}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def _headline(measures: Mapping[str, float], reference: Mapping[str, float]) -> str:
+    """The one measure of the task, beside the reference's."""
+    for name in (start + headline for start in ("", ESTIMATED) for headline in HEADLINE.values()):
+        if name in measures:
+            expected = f" (reference {reference[name]:.3g})" if name in reference else ""
+            return f"{name} {measures[name]:.3g}{expected}"
+    return ""

@@ -4,20 +4,28 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from batch_flows.drift_report import main
 from contracts.event_store import EventStore
-from contracts.events import Prediction, Target
-from tests.bundles import make_trips
+from tests.bundles import make_flowers, make_trips
+from tests.drift_reports import (
+    END,
+    START,
+    add_trips,
+    only_report,
+    page_of,
+    pages,
+    report_of_the_hour,
+    running_store,
+    use_environment,
+    without_time,
+)
+from tests.events import predictions_from, targets_from
 from tests.processes import ROOT, Services, free_port
 
-START = datetime(2026, 3, 1, 8, tzinfo=UTC)
-END = START + timedelta(hours=1)
 REPORT_FIELDS = {
     "_id", "flow", "model", "model_version", "window", "rows", "rows_with_target", "created_at", "metrics", "html",
 }  # fmt: skip
@@ -25,64 +33,13 @@ REPORT_FIELDS = {
 
 @pytest.fixture
 def store(services: Services) -> Iterator[EventStore]:
-    services.mongo().start()
-    with closing(EventStore.connect(services.mongodb_uri, "sextant")) as store:
+    with running_store(services) as store:
         yield store
-
-
-def add_trips(
-    store: EventStore,
-    rows: int,
-    *,
-    factor: float = 1.0,
-    version: str = "v1",
-    labelled: int = 0,
-    start: datetime = START,
-) -> None:
-    trips = make_trips(rows, seed=rows, distance_factor=factor)
-    predictions = [
-        Prediction(
-            prediction_id=f"{version}-{number}",
-            model="taxi",
-            model_version=version,
-            created_at=start + timedelta(milliseconds=number),
-            features={name: trip[name] for name in ("PULocationID", "DOLocationID", "trip_distance")},
-            prediction=trip["prediction"],
-        )
-        for number, trip in enumerate(trips.to_dict("records"))
-    ]
-    assert store.add_predictions(predictions) == []
-    truths = zip(predictions[:labelled], trips["target"], strict=False)
-    store.add_targets([Target(p.prediction_id, "taxi", float(truth), END) for p, truth in truths])
 
 
 @pytest.fixture
 def environment(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The services' environment, here too, and everything that the command sets restored after the test."""
-    prefect = {
-        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",  # where nobody answers
-        "PREFECT_HOME": str(services.folder / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_LOGGING_LEVEL": "INFO",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-        "DO_NOT_TRACK": "1",
-    }
-    for name, value in (services.environment | prefect).items():
-        monkeypatch.setenv(name, value)
-
-
-def report_of_the_hour(*options: str) -> int:
-    return main(["--start", START.isoformat(), "--end", END.isoformat(), *options])
-
-
-def only_report(store: EventStore) -> dict[str, Any]:
-    (document,) = store.reports("taxi")
-    return document
-
-
-def page_of(services: Services, document: dict[str, Any]) -> str:
-    return (services.data_dir / "reports" / document["html"]).read_text()
+    use_environment(services, monkeypatch)
 
 
 def test_drifted_predictions_make_a_report_on_disk_and_its_description_in_mongodb(
@@ -127,7 +84,7 @@ def test_undrifted_predictions_are_reported_as_such_and_the_same_window_is_one_r
         assert report_of_the_hour() == 0
         assert "dataset drift: no" in capsys.readouterr().out
     assert only_report(store)["metrics"]["dataset_drift"] is False
-    assert len(list((services.data_dir / "reports").iterdir())) == 1
+    assert len(pages(services)) == 1
 
 
 @pytest.mark.usefixtures("environment")
@@ -151,6 +108,24 @@ def test_the_window_holds_its_start_and_not_its_end(store: EventStore) -> None:
 
 
 @pytest.mark.usefixtures("environment")
+def test_predictions_on_the_edges_of_the_parts_that_are_read_are_counted_once(store: EventStore) -> None:
+    edges = [START + timedelta(hours=1) * number / 24 for number in range(24)]
+    moments = [edge + timedelta(milliseconds=after) for edge in edges for after in (-1, 0, 1)]
+    rows = predictions_from(make_trips(72, seed=4))
+    store.add_predictions([replace(row, created_at=moment) for row, moment in zip(rows, moments, strict=True)])
+    assert report_of_the_hour() == 0
+    assert only_report(store)["rows"] == 71  # the first lies before the window
+
+
+def test_fields_that_nobody_needs_are_not_fetched(store: EventStore) -> None:
+    (made,) = predictions_from(make_trips(1, seed=4), start=START)
+    store.add_predictions([replace(made, latency_ms=3.0, probabilities={"a.b": 0.5})])
+    (read,) = store.between("taxi", START, END, without=("latency_ms", "context"))
+    assert (read.latency_ms, read.context) == (None, {})
+    assert (read.features, read.probabilities) == (made.features, {"a.b": 0.5})
+
+
+@pytest.mark.usefixtures("environment")
 def test_one_prediction_is_reported_and_nothing_is_judged_on_it(services: Services, store: EventStore) -> None:
     add_trips(store, 1)
     assert report_of_the_hour() == 0
@@ -170,43 +145,53 @@ def test_an_empty_window_completes_with_a_message_and_no_report(
 
 
 @pytest.mark.usefixtures("environment")
-def test_without_mongodb_the_report_fails_with_one_sentence_and_leaves_nothing(
-    services: Services, capsys: pytest.CaptureFixture[str]
+def test_a_long_window_is_sampled_and_the_same_window_gives_the_same_report_in_whatever_order_it_is_stored(
+    services: Services, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert report_of_the_hour() == 1
-    said = capsys.readouterr().err
-    assert "drift-report: MongoDB: " in said
-    assert "Traceback" not in said
-    assert not (services.data_dir / "reports").exists()
+    monkeypatch.setenv("REPORT_MAX_ROWS", "200")
+    trips = predictions_from(make_trips(600, seed=4))
+    same_time = [replace(prediction, created_at=START) for prediction in trips]
+    documents = []
+    for order in (same_time, same_time[::-1]):
+        store.add_predictions(order)
+        store.add_targets(targets_from(make_trips(600, seed=4), trips)[:300])
+        assert report_of_the_hour() == 0
+        documents.append(only_report(store))
+        store.delete([prediction.prediction_id for prediction in trips])
+    assert without_time(documents[0]) == without_time(documents[1])
+
+    document, page = documents[1], page_of(services, documents[1])
+    assert (document["rows"], document["metrics"]["predictions_in_window"]) == (200, 600)
+    assert "<dt>Predictions</dt><dd>600</dd>" in page
+    assert "a uniform sample of 200" in page
+    assert f"% of the sample ({document['rows_with_target']} targets)" in page
+    assert f"--start {START.isoformat()} --end {END.isoformat()}" in page
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_report_that_cannot_be_written_fails_with_one_sentence_and_is_not_recorded(
-    services: Services, store: EventStore, capsys: pytest.CaptureFixture[str]
+def test_segments_and_the_estimated_performance_are_on_the_page_and_in_the_document(
+    services: Services, store: EventStore
 ) -> None:
-    add_trips(store, 100)
-    (services.data_dir / "reports").write_text("a file where the folder should be")
-    assert report_of_the_hour() == 1
-    assert "could not write" in capsys.readouterr().err
-    assert store.reports() == []
+    rows = make_trips(900, seed=4)
+    rows.loc[rows["payment_type"] == "2", "trip_distance"] *= 2.0
+    store.add_predictions(predictions_from(rows, start=START))
+    assert report_of_the_hour() == 0
+    metrics = only_report(store)["metrics"]
+    assert set(metrics["performance"]) == {"estimated_mae"}
+    verdicts = {segment["segment"]: segment["drifted_columns"] for segment in metrics["segments"]}
+    assert "trip_distance" in verdicts["payment_type=2"]
+    assert verdicts["payment_type=1"] == []
+    assert metrics["status"]["kind"] == "bad"
+    assert "<td>payment_type=2</td>" in page_of(services, only_report(store))
 
 
 @pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (["--model", "unicorn"], "there is no model 'unicorn'"),
-        (["--start", END.isoformat(), "--end", START.isoformat()], "the window must end after it starts"),
-        (["--start", "2026-03-01T08:00:00"], "start has no time zone"),
-        (["--hours", "0"], "hours must lie between 0 and"),
-        (["--model-version", "v9"], "v9"),
-    ],
-)
-def test_a_wrong_request_is_one_sentence_and_exit_code_2(
-    options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(options) == 2
-    said = capsys.readouterr()
-    assert reason in said.err
-    assert len(said.err.splitlines()) == 1
-    assert said.out == ""
+def test_a_classification_is_reported_with_its_own_measures(store: EventStore) -> None:
+    rows = make_flowers(300, seed=4)
+    made = predictions_from(rows, model="iris", start=START)
+    store.add_predictions(made)
+    store.add_targets(targets_from(rows, made))
+    assert report_of_the_hour("--model", "iris") == 0
+    (document,) = store.reports("iris")
+    assert document["metrics"]["performance"]["accuracy"] == pytest.approx(0.9, abs=0.06)
+    assert document["metrics"]["segments"] == []

@@ -1,37 +1,50 @@
 """What a report says of itself: about which rows, what was found, and what was left out."""
 
+import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from batch_flows.drift_summary import DriftSummary, nothing_found, of_all_models
 from batch_flows.window import Window
+from batch_flows.window_rows import WindowRows
+from evaluation.calibration import calibrate, calibrate_segments
+from evaluation.estimation import PerformanceEstimator
+from evaluation.evaluate import evaluate
+from evaluation.reference import Reference
+from evaluation.report_head import with_head
 from tests.bundles import make_trips, publish_trips
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(hours=1))
 
 
-@pytest.fixture
-def summary_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the summary of a frame; Prefect, which the steps import, is kept quiet and at home in tmp_path."""
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-    monkeypatch.setenv("DO_NOT_TRACK", "1")
-    from batch_flows.drift_summary import DriftSummary
-    from batch_flows.steps import WindowRows
-    from evaluation.calibration import calibrate
-    from evaluation.evaluate import evaluate
-    from evaluation.reference import Reference
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    bundle = publish_trips(tmp_path_factory.mktemp("models"), name="green_taxi")
+    return Reference.prepare(bundle.manifest, bundle.reference())
 
-    bundle = publish_trips(tmp_path / "models", name="green_taxi")
-    reference = Reference.prepare(bundle.manifest, bundle.reference())
+
+@pytest.fixture(scope="module")
+def summary_of(reference: Reference) -> Any:
+    """Makes the summary of a frame."""
     calibration = calibrate(reference.values, reference.columns, false_alarm_rate=0.01)
+    parts = {name: part.values for name, part in reference.segments.items()}
+    segments = calibrate_segments(parts, reference.columns, false_alarm_rate=0.01)
+    estimator = PerformanceEstimator.fit(reference)
 
-    def make(frame: pd.DataFrame, *, predictions: int | None = None, **others: int) -> DriftSummary:
-        rows = WindowRows(frame, predictions or len(frame), others)
-        return DriftSummary(bundle.manifest, WINDOW, rows, evaluate(reference, frame, calibration))
+    def make(frame: pd.DataFrame, *, no_estimate: str | None = None, **counts: Any) -> DriftSummary:
+        found = evaluate(
+            reference,
+            frame,
+            calibration,
+            segment_calibration=segments,
+            estimator=None if no_estimate else estimator,
+        )
+        rows = WindowRows(frame, **{"predictions": len(frame), "other_versions": {}} | counts)
+        return DriftSummary(reference.manifest, WINDOW, rows, found, no_estimate)
 
     return make
 
@@ -43,7 +56,7 @@ def trips(rows: int, labelled: int, factor: float = 1.0) -> pd.DataFrame:
 
 
 def test_the_document_has_the_fields_of_the_design_and_counts_that_agree(summary_of: Any) -> None:
-    document = summary_of(trips(500, 100, factor=1.6), predictions=900, v0=7).document(START)
+    document = summary_of(trips(500, 100, factor=1.6), predictions=900, other_versions={"v0": 7}).document(START)
     who_and_when = {"_id", "flow", "model", "model_version", "window", "created_at"}
     assert set(document) == who_and_when | {"rows", "rows_with_target", "metrics", "html"}
     assert (document["rows"], document["rows_with_target"]) == (500, 100)
@@ -55,19 +68,101 @@ def test_the_document_has_the_fields_of_the_design_and_counts_that_agree(summary
 
 
 def test_the_facts_name_window_version_sample_coverage_and_what_is_left_out(summary_of: Any) -> None:
-    facts = summary_of(trips(500, 100), predictions=900, v0=7).facts
+    facts = summary_of(trips(500, 100), predictions=900, other_versions={"v0": 7}).facts
     assert facts["Model"] == "green_taxi, version v1"
     assert facts["Window"] == "2026-03-01 08:00:00 to 2026-03-01 09:00:00 UTC"
     assert facts["Predictions"] == "900"
     assert facts["Evaluated"] == "a uniform sample of 500"
-    assert facts["Label coverage"] == "20.0% (100 targets)"
+    assert facts["Label coverage"] == "20.0% of the sample (100 targets)"
     assert facts["Left out"] == "predictions of other versions: 7 of version v0"
 
 
 def test_a_window_that_fits_is_reported_whole_and_nothing_is_left_out(summary_of: Any) -> None:
     facts = summary_of(trips(500, 0)).facts
     assert facts["Evaluated"] == "all of them"
-    assert "Left out" not in facts
+    assert facts["Label coverage"] == "0.0% (0 targets)"
+    assert {"Left out", "Skipped", "Not judged", "Performance"}.isdisjoint(facts)
+
+
+def test_documents_that_are_no_predictions_are_counted_and_the_first_is_named(summary_of: Any) -> None:
+    summary = summary_of(trips(100, 0), skipped=12, skipped_example="p7: no features")
+    assert summary.facts["Skipped"] == "12 documents that are no predictions (first: p7: no features)"
+    assert summary.document(START)["metrics"]["documents_skipped"] == 12
+
+
+def test_the_facts_hold_the_command_that_makes_the_same_report_again(summary_of: Any) -> None:
+    words = summary_of(trips(100, 0)).facts["Make it again"].split()
+    assert words[:3] == ["python", "-m", "batch_flows.drift_report"]
+    options = dict(zip(words[3::2], words[4::2], strict=True))
+    assert (options["--model"], options["--model-version"]) == ("green_taxi", "v1")
+    assert Window(*(datetime.fromisoformat(options[name]) for name in ("--start", "--end"))) == WINDOW
+
+
+@pytest.mark.parametrize(
+    ("rows", "factor", "text", "kind"),
+    [
+        (500, 1.6, "drift: trip_distance, prediction", "bad"),
+        (500, 1.0, "no drift", "good"),
+        (10, 1.0, "not judged", "quiet"),
+    ],
+)
+def test_the_status_is_the_verdict_in_a_few_words(
+    summary_of: Any, rows: int, factor: float, text: str, kind: str
+) -> None:
+    status = summary_of(trips(rows, 0, factor)).document(START)["metrics"]["status"]
+    assert status == {"text": text, "kind": kind}
+
+
+def test_performance_is_estimated_before_any_target_and_measured_where_there_are_some(summary_of: Any) -> None:
+    early, late = (summary_of(trips(500, labelled)) for labelled in (0, 500))
+    assert set(early.document(START)["metrics"]["performance"]) == {"estimated_mae"}
+    metrics = late.document(START)["metrics"]
+    assert set(metrics["performance"]) == {"mae", "rmse", "r2", "mean_error", "estimated_mae"}
+    assert set(metrics["reference_performance"]) == set(metrics["performance"])
+    assert metrics["performance"]["estimated_mae"] == pytest.approx(metrics["performance"]["mae"], rel=0.2)
+    assert re.match(r"mae [\d.]+ \(reference [\d.]+\), rmse", late.facts["Performance"])
+    assert re.fullmatch(r"estimated_mae [\d.]+ \(reference [\d.]+\)", early.facts["Estimated performance"])
+
+
+def test_a_reference_that_allows_no_estimate_is_said_to(summary_of: Any) -> None:
+    summary = summary_of(trips(100, 0), no_estimate="the reference holds 3 labelled rows, fewer than 200")
+    assert summary.facts["Estimated performance"].startswith("none: the reference holds 3 labelled rows")
+    assert summary.document(START)["metrics"]["performance"] == {}
+
+
+def test_each_segment_has_its_rows_verdict_and_measures(summary_of: Any) -> None:
+    frame = trips(900, 900)
+    cash = frame["payment_type"] == "2"
+    frame.loc[cash, "trip_distance"] *= 2.0
+    summary = summary_of(frame)
+    segments = {segment["segment"]: segment for segment in summary.document(START)["metrics"]["segments"]}
+    assert set(segments) == {"payment_type=1", "payment_type=2", "payment_type=3"}
+    assert segments["payment_type=2"]["rows"] == int(cash.sum())
+    assert segments["payment_type=2"]["drifted_columns"] == ["trip_distance"]
+    assert segments["payment_type=1"]["drifted"] is False
+    assert segments["payment_type=1"]["measures"].keys() >= {"mae", "estimated_mae"}
+    assert summary.facts["Segments"] == "3, drifted: payment_type=2"
+
+
+def test_the_head_of_the_page_has_a_table_of_segments(summary_of: Any) -> None:
+    frame = trips(900, 900)
+    frame.loc[frame["payment_type"] == "2", "trip_distance"] *= 2.0
+    page = with_head("<body></body>", title="t", facts={}, evaluation=summary_of(frame).evaluation)
+    drifted = r"<tr class='drifted'><td>payment_type=2</td><td>\d+</td><td>drifted</td><td>trip_distance</td>"
+    assert re.search(drifted + r"<td>mae [\d.]+ \(reference [\d.]+\)</td><td>estimated_mae [\d.]+ ", page)
+    assert re.search(r"<tr><td>payment_type=1</td><td>\d+</td><td>no drift</td><td></td>", page)
+
+
+def test_an_empty_window_says_what_lies_there_instead(reference: Reference) -> None:
+    rows = WindowRows(pd.DataFrame(), 0, {"v0": 1_200}, skipped=3)
+    said = nothing_found(reference.manifest, WINDOW, rows)
+    assert said.startswith("no predictions of green_taxi version v1 from 2026-03-01 08:00:00 to ")
+    assert said.endswith("UTC (1,200 of other versions, 3 skipped), so there is no report")
+
+
+def test_the_message_about_all_models_names_each_and_begins_with_those_that_failed() -> None:
+    said = of_all_models({"iris": "no drift", "taxi": "its file is corrupt"}, ["taxi"])
+    assert said == "1 of 2 models done. taxi failed: its file is corrupt; iris: no drift"
 
 
 def test_a_column_that_could_not_be_judged_is_named(summary_of: Any) -> None:

@@ -1,0 +1,114 @@
+"""Drift reports of one hour for tests: what they are made of, how they are asked for and where they end."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_flows.drift_report import main
+from contracts.event_store import EventStore
+from contracts.events import Prediction, Target
+from tests.bundles import make_trips
+from tests.processes import Services, free_port
+
+START = datetime(2026, 3, 1, 8, tzinfo=UTC)
+END = START + timedelta(hours=1)
+
+
+@contextmanager
+def running_store(services: Services) -> Iterator[EventStore]:
+    """A store that answers."""
+    services.mongo().start()
+    with closing(EventStore.connect(services.mongodb_uri, "sextant")) as store:
+        yield store
+
+
+def use_environment(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The services' environment, here too, and everything that the command sets restored after the test."""
+    prefect = {
+        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",  # where nobody answers
+        "PREFECT_HOME": str(services.folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+        "DO_NOT_TRACK": "1",
+    }
+    for name, value in (services.environment | prefect).items():
+        monkeypatch.setenv(name, value)
+
+
+def add_trips(
+    store: EventStore,
+    rows: int,
+    *,
+    factor: float = 1.0,
+    version: str = "v1",
+    labelled: int = 0,
+    start: datetime = START,
+) -> None:
+    trips = make_trips(rows, seed=rows, distance_factor=factor)
+    predictions = [
+        Prediction(
+            prediction_id=f"{version}-{number}",
+            model="taxi",
+            model_version=version,
+            created_at=start + timedelta(milliseconds=number),
+            features={name: trip[name] for name in ("PULocationID", "DOLocationID", "trip_distance")},
+            prediction=trip["prediction"],
+        )
+        for number, trip in enumerate(trips.to_dict("records"))
+    ]
+    assert store.add_predictions(predictions) == []
+    truths = zip(predictions[:labelled], trips["target"], strict=False)
+    store.add_targets([Target(p.prediction_id, "taxi", float(truth), END) for p, truth in truths])
+
+
+def report_of_the_hour(*options: str) -> int:
+    return main(["--start", START.isoformat(), "--end", END.isoformat(), *options])
+
+
+def only_report(store: EventStore) -> dict[str, Any]:
+    (document,) = store.reports("taxi")
+    return document
+
+
+def page_of(services: Services, document: dict[str, Any]) -> str:
+    return (services.data_dir / "reports" / document["html"]).read_text()
+
+
+def pages(services: Services) -> list[str]:
+    """The reports that are there; a file that was begun and left has another name."""
+    folder = services.data_dir / "reports"
+    assert not list(folder.rglob(".*")), "a file was left half-written"
+    return sorted(path.name for path in folder.glob("drift-report_*.html"))
+
+
+def without_time(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != "created_at"}
+
+
+def damage(services: Services, model: str) -> tuple[Path, bytes]:
+    """Overwrite a part of the model's reference; gives the file and what it held."""
+    (path,) = services.models_dir.glob(f"{model}/v1/reference.parquet")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100] + b"x" * 100)
+    return path, whole
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of 64 KiB at this folder, which only root may mount."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "sextant-test", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
