@@ -5,7 +5,7 @@ SOURCE ?= auto
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up down test unit integration e2e lint format lock bench clean
+.PHONY: help setup demo up down test unit integration e2e lint format lock bench reports clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,14 @@ lock: $(READY) ## compile requirements.lock and the set of each service
 
 bench: $(READY) ## the serving benchmark (needs wrk and a trained model)
 	@$(BIN)/python -m benchmarks.serving
+
+DATA_DIR ?= data
+REPORTS_PORT ?= 8080
+reports: $(READY) ## serve the reports of DATA_DIR and their index on this machine (REPORTS_PORT; make up does too)
+	@! (: < /dev/tcp/127.0.0.1/$(REPORTS_PORT)) 2> /dev/null || { \
+		echo "something answers at http://127.0.0.1:$(REPORTS_PORT) already: make up, or set REPORTS_PORT" >&2; exit 1; }
+	@DATA_DIR="$(DATA_DIR)" $(BIN)/python -m batch_flows.report_index
+	@$(BIN)/python -u -m http.server $(REPORTS_PORT) --bind 127.0.0.1 --directory "$(DATA_DIR)/reports"
 
 clean: ## remove what the tools leave behind (not data/)
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

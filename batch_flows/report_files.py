@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from batch_flows.html_file import write_atomically
+from batch_flows.report_assets import share_scripts
 from batch_flows.report_index import write_index
 
 
@@ -16,7 +17,7 @@ def write_report_files(reports_dir: Path, document: Mapping[str, Any], html: str
     `document` is the report as MongoDB holds it; the summary is the same, with times as ISO 8601 text.
     """
     page = reports_dir / str(document["html"])
-    write_atomically(page, html)
+    write_atomically(page, share_scripts(html, reports_dir))
     summary = orjson.dumps(dict(document), option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
     write_atomically(page.with_suffix(".json"), summary.decode())
     write_index(reports_dir)

@@ -35,10 +35,8 @@ def serve_forever(settings: Settings) -> None:
 
     while True:
         wait_for_server(settings.prefect_api_url)
-        planned = deployments(settings)
-        log.info("serving", deployments=[f"{plan.flow_name}/{plan.name}" for plan in planned])
         try:
-            serve_until_stopped(planned)
+            serve_until_stopped(lambda: deployments(settings))
         except Exception as error:  # noqa: BLE001  Prefect raises what its HTTP client and task groups do
             log.error("serving was interrupted; starting again", reason=f"{type(error).__name__}: {error}"[:300])
             time.sleep(RETRY_SECONDS)

@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     monitoring_url: HttpUrl = Field("http://127.0.0.1:8085", description="Where the relay sends live events")
     prediction_url: HttpUrl = Field("http://127.0.0.1:9696", description="Where send_data.py sends traffic")
     prefect_api_url: HttpUrl = Field("http://127.0.0.1:4200/api", description="The Prefect server's API")
+    prometheus_url: HttpUrl = Field(
+        "http://127.0.0.1:9091", description="Where the health summary asks for history"
+    )
 
     data_dir: Path = Field(Path("data"), description="Models, outbox, reports and logs live below it")
     outbox_path: Path | None = Field(None, description="The outbox file (default: DATA_DIR/outbox/outbox.db)")

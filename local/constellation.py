@@ -76,6 +76,7 @@ def environment(settings: Settings) -> dict[str, str]:
         else f"mongodb://127.0.0.1:{settings.mongodb_port}",
         "MONITORING_URL": f"http://127.0.0.1:{settings.monitoring_port}",
         "PREDICTION_URL": f"http://127.0.0.1:{settings.prediction_port}",
+        "PROMETHEUS_URL": f"http://127.0.0.1:{settings.prometheus_port}",
         "PREFECT_API_URL": f"http://127.0.0.1:{settings.prefect_port}/api",
     }
     ports = {part.setting: str(part.port) for part in constellation(settings).parts if part.setting}

@@ -1,0 +1,131 @@
+"""The rows on which two models are compared: pairs that can be believed, or else each side's own rows.
+
+Why, and when pairs are not believed, is in docs/decisions/comparing-models.md.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from batch_flows.compare_models.choice import Choice
+from batch_flows.compare_models.pairs import Answer, AnswerSample, LabelledPairs, Pair, label, match
+from contracts.events import Prediction, Target
+from contracts.model_bundle import Manifest
+from evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
+from evaluation.comparison import MIN_ROWS
+from evaluation.frames import conform
+
+LEAST_PARTNERED = 0.5
+"""Share of the smaller side's predictions that must have a partner; fewer meet by chance, not by design."""
+MOST_DISAGREEING = 0.05
+"""Share of the pairs labelled on both sides whose targets may differ; more, and they are not the same events."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRows:
+    """The labelled rows of A and B, by position pairs unless `why_unpaired` says why not, and what was counted.
+
+    `apart` says that one side had made its last prediction before the other made its first.
+    """
+
+    frame_a: pd.DataFrame
+    frame_b: pd.DataFrame
+    why_unpaired: str | None
+    apart: bool
+    counts: Mapping[str, int]
+
+    @property
+    def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """A's rows and B's."""
+        return self.frame_a, self.frame_b
+
+    @property
+    def enough(self) -> bool:
+        """Whether both sides can be compared."""
+        return min(len(self.frame_a), len(self.frame_b)) >= MIN_ROWS
+
+
+def choose_rows(
+    choice: Choice,
+    by_record: AnswerSample,
+    by_id: AnswerSample,
+    targets: Mapping[str, Target],
+    *,
+    skipped: int = 0,
+) -> ComparedRows:
+    """Pairs where there are enough that can be believed, or else the labelled rows of each side.
+
+    Only a sample of whole records holds both halves of its pairs, and only one of single answers is uniform.
+    """
+    pairs = match(*by_record.sides)
+    found = label(pairs, targets)
+    frame_a = _frame([(a, truth) for a, _, truth in found.rows], choice.a)
+    frame_b = _frame([(b, truth) for _, b, truth in found.rows], choice.b)
+    whole = (_is_whole(frame_a) & _is_whole(frame_b)).to_numpy()
+    counts = {
+        **_counts(by_record, pairs, found),
+        "pairs_unreadable": int((~whole).sum()),
+        "no_predictions": skipped,
+    }
+    why = _why_unpaired(len(pairs), min(map(len, by_record.sides)), found, int(whole.sum()))
+    if why is None:
+        counts["sampled_one_in"] = by_record.one_in
+        return ComparedRows(frame_a[whole], frame_b[whole], None, False, counts)
+    counts["sampled_one_in"] = by_id.one_in
+    alone = [_own_rows(side, targets, of) for side, of in zip(by_id.sides, (choice.a, choice.b), strict=True)]
+    for side, frame, answers in zip("ab", alone, by_id.sides, strict=True):
+        counts[f"without_target_{side}"] = len(answers) - len(frame)
+    return ComparedRows(alone[0], alone[1], why, _are_apart(*by_id.sides), counts)
+
+
+def _counts(sample: AnswerSample, pairs: Sequence[Pair], found: LabelledPairs) -> dict[str, int]:
+    return {
+        "predictions_a": sample.seen[0],
+        "predictions_b": sample.seen[1],
+        "pairs": len(pairs),
+        "pairs_without_target": found.unlabelled,
+        "pairs_with_different_targets": found.disagreeing,
+        "pairs_of_repeated_records": len(pairs) - len({a.key for a, _ in pairs}),
+        "without_partner_a": len(sample.sides[0]) - len(pairs),
+        "without_partner_b": len(sample.sides[1]) - len(pairs),
+    }
+
+
+def _are_apart(of_a: Sequence[Answer], of_b: Sequence[Answer]) -> bool:
+    times_a, times_b = ([answer.made.created_at for answer in side] for side in (of_a, of_b))
+    return bool(times_a and times_b) and (max(times_a) < min(times_b) or max(times_b) < min(times_a))
+
+
+def _why_unpaired(pairs: int, smaller_side: int, found: LabelledPairs, usable: int) -> str | None:
+    if pairs < LEAST_PARTNERED * smaller_side:
+        return f"{pairs:,} of the smaller side's {smaller_side:,} predictions answer a record of the other"
+    if found.disagreeing > MOST_DISAGREEING * found.labelled_twice:
+        differ = f"{found.disagreeing:,} of {found.labelled_twice:,} pairs with two targets have different ones"
+        return f"{differ}, so equal records are not the same events"
+    if usable < MIN_ROWS:
+        return f"there are only {usable:,} labelled pairs, and {MIN_ROWS} are needed"
+    return None
+
+
+def _own_rows(answers: Iterable[Answer], targets: Mapping[str, Target], manifest: Manifest) -> pd.DataFrame:
+    rows = [(a.made, targets[a.made.prediction_id].target) for a in answers if a.made.prediction_id in targets]
+    frame = _frame(rows, manifest)
+    return frame[_is_whole(frame)]
+
+
+def _frame(rows: Sequence[tuple[Prediction, float | str]], manifest: Manifest) -> pd.DataFrame:
+    """Prediction, target and probabilities of each row, in the types of the model's task."""
+    found = [
+        {
+            **{f"{PROBABILITY_PREFIX}{name}": value for name, value in (made.probabilities or {}).items()},
+            PREDICTION: made.prediction,
+            TARGET: truth,
+        }
+        for made, truth in rows
+    ]
+    return conform(pd.DataFrame(found), manifest.feature_schema, manifest.task)
+
+
+def _is_whole(frame: pd.DataFrame) -> "pd.Series[bool]":
+    return frame[[PREDICTION, TARGET]].notna().all(axis=1)
