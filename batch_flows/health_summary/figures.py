@@ -43,7 +43,7 @@ def _volume(health: Health) -> Figure:
             "type": "bar",
             "name": model.model,
             **_by_hour(health, {start: hour.rows for start, hour in model.hours.items()}),
-            "hovertemplate": "%{text}: %{y:,} predictions<extra>%{fullData.name}</extra>",
+            "hovertemplate": "%{hovertext}: %{y:,} predictions<extra>%{fullData.name}</extra>",
             "marker": {"color": colour},
         }
         for model, colour in _coloured(health)
@@ -57,12 +57,12 @@ def _latency(health: Health) -> Figure:
         title, by_model = "95th percentile of the latency by hour (ms)", _scaled(health.history.p95, 1_000)
     else:
         title, by_model = "Mean latency by hour (ms)", {model.model: _means(model) for model in health.models}
-    return Figure(title, _lines(health, by_model, "%{text}: %{y:.3g} ms"), _layout(health))
+    return Figure(title, _lines(health, by_model, "%{hovertext}: %{y:.3g} ms"), _layout(health))
 
 
 def _coverage(health: Health) -> Figure:
     by_model = {model.model: model.labelled for model in health.models}
-    lines = _lines(health, by_model, "%{text}: %{y:.1%}")
+    lines = _lines(health, by_model, "%{hovertext}: %{y:.1%}")
     return Figure("Label coverage, as of now", lines, _share_layout(health))
 
 
@@ -78,8 +78,8 @@ def _of_reports(model: ModelWeek, colour: str) -> Trace:
         "name": model.model,
         "x": [_moment(verdict.window.end) for verdict in model.verdicts],
         "y": [verdict.drifted_ratio for verdict in model.verdicts],
-        "text": [", ".join(verdict.columns) for verdict in model.verdicts],
-        "hovertemplate": "report to %{x}: %{y:.1%} %{text}<extra>%{fullData.name}</extra>",
+        "hovertext": [", ".join(verdict.columns) for verdict in model.verdicts],
+        "hovertemplate": "report to %{x}: %{y:.1%} %{hovertext}<extra>%{fullData.name}</extra>",
         "line": {"color": colour},
         "marker": {"symbol": ["diamond" if verdict.drifted else "circle" for verdict in model.verdicts]},
     }
@@ -125,7 +125,7 @@ def _by_hour(health: Health, values: Mapping[datetime, float | None]) -> Trace:
     return {
         "x": [_moment(hour + HALF_AN_HOUR) for hour in hours],
         "y": [values.get(hour) for hour in hours],
-        "text": [f"{hour:%a %d %b, %H:00}" for hour in hours],
+        "hovertext": [f"{hour:%a %d %b, %H:00}" for hour in hours],
     }
 
 
