@@ -30,6 +30,7 @@ def step(*, name: str, minutes: float, tags: tuple[str, ...] = ()) -> Callable[[
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         recorded: Task[P, R] = task(
             name=name,
+            task_run_name=name,  # Prefect would add a few hex digits
             tags=set(tags),
             retries=RETRIES,
             retry_delay_seconds=exponential_backoff(2),

@@ -55,6 +55,8 @@ async def _follow(runner: Runner, plan: Plan, served: set[str]) -> None:
 async def _take_up(runner: Runner, plan: Plan, served: set[str]) -> None:
     new = [deployment for deployment in plan() if deployment.full_name not in served]
     for deployment in new:
+        # Unless it is said, Prefect leaves a deployment in the work pool that it was in before.
+        deployment.work_pool_name = deployment.work_queue_name = None
         await runner.aadd_deployment(deployment)
         served.add(deployment.full_name)
     if new:

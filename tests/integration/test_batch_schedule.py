@@ -4,6 +4,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
 
 from contracts.event_store import EventStore
 from contracts.events import Prediction
@@ -91,11 +92,26 @@ def test_a_model_that_is_published_later_is_served_too_and_one_run_of_each_goes_
     assert found["state"]["message"].startswith("no predictions of late version v1")
     assert prefect.deployment()["paused"] is False  # serving went on
 
+    for name in ("health-summary/weekly", "retention/nightly"):
+        assert "cron" in prefect.deployment(name)["schedules"][0]["schedule"], name
+    assert not prefect.deployment("retention/nightly")["parameters"].get("apply")  # nothing is deleted unasked
+    for name in ("import-targets/on-demand", "compare-models/on-demand"):
+        assert prefect.deployment(name)["schedules"] == [], name
     for deployment in prefect.ask("POST", "/deployments/filter", {}):
         assert deployment["global_concurrency_limit"]["limit"] == 1, deployment["name"]
         assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
 
     flows.stop()
     assert prefect.deployment("drift-report/late")["paused"] is True
+    move_to_work_pool(prefect, "drift-report/late")
     flows.start(wait=False)
     wait_until(lambda: not prefect.deployment("drift-report/late")["paused"], "the schedule to go on")
+    assert prefect.deployment("drift-report/late")["work_pool_name"] is None
+
+
+def move_to_work_pool(prefect: Prefect, name: str) -> None:
+    """What going to Kubernetes does (see docs/prefect-kubernetes.md); serving must take the deployment back."""
+    prefect.ask("POST", "/work_pools/", {"name": "elsewhere", "type": "kubernetes"})
+    url = f"{prefect.api}/deployments/{prefect.deployment(name)['id']}"
+    assert requests.patch(url, json={"work_pool_name": "elsewhere"}, timeout=30).ok
+    assert prefect.deployment(name)["work_pool_name"] == "elsewhere"
