@@ -26,6 +26,8 @@ SCHEMA = FeatureSchema(
 )
 WINDOW = {"WINDOW_SIZE": "500", "WINDOW_MIN_ROWS": "100", "EVALUATE_EVERY": "0.01"}
 EVENTS = 10  # in each POST
+EVALUATIONS = 20
+"""How many may pass until one shows it: a machine that something else holds up answers only a few POSTs in each."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,12 @@ def test_events_are_taken_while_an_evaluation_is_under_way(services: Services) -
         post()
     wait_until(lambda: last_evaluation(services), "a first evaluation")
 
-    posts = [post()]
-    while (evaluation := last_evaluation(services)).start < posts[0].start:
-        posts += [post() for _ in range(10)]
-    answered_meanwhile = sum(evaluation.holds(span) for span in posts)
-    assert answered_meanwhile >= 5, f"{answered_meanwhile} answered within {evaluation}"
+    def answered_within_the_next_evaluation() -> int:
+        posts = [post()]
+        while (evaluation := last_evaluation(services)).start < posts[0].start:
+            posts += [post() for _ in range(5)]
+        return sum(evaluation.holds(span) for span in posts)
+
+    # An evaluation that kept the door shut would let none through, or one that slipped in as it began.
+    counts = itertools.islice(iter(answered_within_the_next_evaluation, None), EVALUATIONS)
+    assert any(count >= 3 for count in counts)
