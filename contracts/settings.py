@@ -11,6 +11,8 @@ from contracts.errors import SettingsError
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+EmailAddress = Annotated[str, Field(pattern=r"^[^\s@,]+@[^\s@,]+$")]
+HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 MongoUri = Annotated[str, Field(pattern=r"^mongodb(\+srv)?://\S+$")]
 
 
@@ -27,6 +29,10 @@ class Settings(BaseSettings):
     prometheus_url: HttpUrl = Field(
         "http://127.0.0.1:9091", description="Where the health summary asks for history"
     )
+
+    grafana_url: HttpUrl = Field("http://127.0.0.1:3000", description="Where people open Grafana")
+    live_page_url: HttpUrl = Field("http://127.0.0.1:8085", description="Where people open monitoring's live page")
+    reports_url: HttpUrl = Field("http://127.0.0.1:8080", description="Where people open the HTML reports")
 
     data_dir: Path = Field(Path("data"), description="Models, outbox, reports and logs live below it")
     outbox_path: Path | None = Field(None, description="The outbox file (default: DATA_DIR/outbox/outbox.db)")
@@ -50,6 +56,28 @@ class Settings(BaseSettings):
     )
     report_every_hours: float = Field(1.0, gt=0, description="Hours between scheduled drift reports")
 
+    cpu_price_per_hour: float = Field(
+        0.0, ge=0, description="Price of one CPU core for an hour, in any currency; 0: cost is not shown"
+    )
+
+    alert_email_to: Annotated[tuple[EmailAddress, ...], NoDecode] = Field(
+        (), description="Comma-separated addresses; set: alerts go out by e-mail"
+    )
+    alert_email_from: EmailAddress = Field("sextant@localhost.localdomain", description="Sender of those e-mails")
+    alert_smtp: HostAndPort = Field("127.0.0.1:25", description="Mail server, host:port")
+    alert_smtp_tls: bool = Field(True, description="Whether the mail server must speak TLS (STARTTLS)")
+    alert_smtp_user: str = Field("", description="Name for the mail server; empty: it asks for none")
+    alert_smtp_password_file: Path | None = Field(None, description="File with the password for the mail server")
+    alert_discord_webhook_file: Path | None = Field(
+        None, description="File with a Discord webhook's URL; set: alerts go to Discord"
+    )
+    alert_slack_webhook_file: Path | None = Field(
+        None, description="File with a Slack webhook's URL; set: alerts go to Slack"
+    )
+    alert_webhook_file: Path | None = Field(
+        None, description="File with any webhook's URL; set: alerts are posted there as Alertmanager's JSON"
+    )
+
     api_keys: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), description="Comma-separated keys; empty: the prediction service asks for none"
     )
@@ -70,9 +98,12 @@ class Settings(BaseSettings):
     @field_validator("api_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: object) -> object:
-        return (
-            frozenset(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
-        )
+        return frozenset(_parts(value)) if isinstance(value, str) else value
+
+    @field_validator("alert_email_to", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: object) -> object:
+        return _parts(value) if isinstance(value, str) else value
 
     @property
     def models_dir(self) -> Path:
@@ -88,6 +119,10 @@ class Settings(BaseSettings):
     def outbox_file(self) -> Path:
         """The outbox's SQLite file."""
         return self.outbox_path or self.data_dir / "outbox" / "outbox.db"
+
+
+def _parts(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -27,7 +27,7 @@ SCHEMA = FeatureSchema(
 WINDOW = {"WINDOW_SIZE": "500", "WINDOW_MIN_ROWS": "100", "EVALUATE_EVERY": "0.01"}
 EVENTS = 10  # in each POST
 EVALUATIONS = 20
-"""How many may pass until one shows it: a machine that something else holds up answers only a few POSTs in each."""
+"""How many may pass until one shows it: a machine that something else holds up answers few POSTs in each."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def settings_table() -> str:
         if name.endswith("_port"):
             continue  # the table of ports has them
         default = field.default
-        shown = "" if default in (None, frozenset()) else f"`{default}`"
+        shown = "" if default in (None, "", (), frozenset()) else f"`{default}`"
         rows.append(f"| `{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(rows)
 
