@@ -31,7 +31,7 @@ class DriftSummary:
     @property
     def report_id(self) -> str:
         """The same window of the same version is the same report, made again."""
-        return f"{FLOW}_{self.manifest.name}_{self.manifest.version}_{self.window.slug}"
+        return report_id(self.manifest, self.window)
 
     @property
     def html_name(self) -> str:
@@ -162,12 +162,25 @@ class DriftSummary:
 
     def _skipped(self) -> str:
         skipped, example = self.rows.skipped, self.rows.skipped_example
-        return f"{skipped:,} documents that are no predictions (first: {example})" if skipped else ""
+        return f"{skipped:,} document(s) that are no predictions or targets (first: {example})" if skipped else ""
 
     def _command(self) -> str:
         model = f"--model {self.manifest.name} --model-version {self.manifest.version}"
         window = f"--start {self.window.start.isoformat()} --end {self.window.end.isoformat()}"
         return f"python -m batch_flows.drift_report {model} {window}"
+
+
+def report_id(manifest: Manifest, window: Window) -> str:
+    """The same window of the same version is the same report."""
+    return f"{FLOW}_{manifest.name}_{manifest.version}_{window.slug}"
+
+
+def kept_earlier(identity: str, earlier: int, rows: WindowRows) -> str:
+    """Why a window whose predictions were partly deleted is not reported on again."""
+    return (
+        f"the report {identity} was made from {earlier:,} predictions, of which {rows.predictions:,} are still "
+        "stored, so it stays as it is"
+    )
 
 
 def segment_row(name: str, segment: "SegmentEvaluation") -> dict[str, Any]:

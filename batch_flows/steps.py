@@ -1,4 +1,4 @@
-"""The edges of the flows, each a step: model bundles, MongoDB, the reports folder and Prefect's artifacts."""
+"""The edges of the flows, each a step: model bundles, MongoDB and the reports folder."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,9 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-
-from batch_flows.orchestration import is_recorded, run_logger, step
+from batch_flows.orchestration import run_logger, step
 from batch_flows.report_files import write_report_files
 from batch_flows.sampling import sample_uniformly
 from batch_flows.window import Window
@@ -62,7 +60,7 @@ def read_window(settings: Settings, bundle: ModelBundle, window: Window) -> Wind
             sample = sample_uniformly(stream, settings.report_max_rows, key=_id_of, seed=SAMPLE_SEED)
         with timed("joining the targets"):
             kept = sorted(sample.kept, key=lambda prediction: (prediction.created_at, prediction.prediction_id))
-            frame, labelled = _joined(store, kept, manifest)
+            frame, labelled = _joined(store, kept, manifest, left_out)
     run_logger().info(
         "window %s: %d predictions of version %s, %d evaluated, %d labelled, %d of other versions, %d skipped",
         *(window, sample.seen, manifest.version, len(kept), labelled),
@@ -79,15 +77,26 @@ def _stream(store: EventStore, manifest: Manifest, window: Window, left_out: Lef
         yield from store.between(manifest.name, part.start, part.end, skip=left_out.skip, without=unused)
 
 
-def _joined(store: EventStore, kept: Sequence[Prediction], manifest: Manifest) -> "tuple[pd.DataFrame, int]":
+def _joined(
+    store: EventStore, kept: Sequence[Prediction], manifest: Manifest, left_out: LeftOut
+) -> "tuple[pd.DataFrame, int]":
     from evaluation.frames import to_frame
 
-    targets = store.targets_for(map(_id_of, kept))
+    targets = store.targets_for(map(_id_of, kept), skip=left_out.skip)
     return to_frame(kept, targets, manifest.feature_schema, manifest.segments), len(targets)
 
 
 def _id_of(prediction: Prediction) -> str:
     return prediction.prediction_id
+
+
+@step(name="Look for an earlier report", minutes=5)
+def earlier_predictions(settings: Settings, report_id: str) -> int:
+    """How many predictions the report saw when it was last made; 0 if it never was."""
+    with closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store:
+        metrics = (store.report(report_id) or {}).get("metrics")
+    seen = metrics.get("predictions_in_window") if isinstance(metrics, Mapping) else None
+    return seen if isinstance(seen, int) else 0
 
 
 @step(name="Load reference", minutes=5)
@@ -152,10 +161,3 @@ def record_report(settings: Settings, document: Mapping[str, Any]) -> None:
     with closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store:
         store.ensure_indexes()
         store.add_report(document)
-
-
-def publish_artifacts(key: str, *, scores: Sequence[Mapping[str, Any]], summary: str) -> None:
-    """Show the scores and the summary on the flow run's page, when a Prefect server records the run."""
-    if is_recorded():
-        create_table_artifact(key=f"{key}-scores", table=[dict(row) for row in scores], description="Drift scores")
-        create_markdown_artifact(key=f"{key}-summary", markdown=summary, description="What the report found")

@@ -4,25 +4,31 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from contracts.errors import Rejected
-from contracts.events import as_utc
+from contracts.events import stored_time
 
 LONGEST_HOURS = 24 * 366 * 10
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span of time in UTC; the end is not part of it."""
+    """A span of time in UTC, in MongoDB's milliseconds; the end is not part of it."""
 
     start: datetime
     end: datetime
 
     def __str__(self) -> str:
-        return f"{self.start:%Y-%m-%d %H:%M:%S} to {self.end:%Y-%m-%d %H:%M:%S} UTC"
+        start, end = (f"{moment:%Y-%m-%d %H:%M:%S}{_part(moment)}" for moment in (self.start, self.end))
+        return f"{start} to {end} UTC"
 
     @property
     def slug(self) -> str:
         """The window as part of a file name."""
-        return f"{self.start:%Y%m%dT%H%M%SZ}_{self.end:%Y%m%dT%H%M%SZ}"
+        return "_".join(f"{moment:%Y%m%dT%H%M%S}{_part(moment)}Z" for moment in (self.start, self.end))
+
+
+def _part(moment: datetime) -> str:
+    """The part of a second, if there is one: two windows of one name would be one report."""
+    return f".{moment.microsecond // 1_000:03}" if moment.microsecond else ""
 
 
 def choose_window(
@@ -32,8 +38,8 @@ def choose_window(
     if not 0 < hours <= LONGEST_HOURS:
         raise Rejected(f"hours must lie between 0 and {LONGEST_HOURS:,}, got {hours:g}")
     try:
-        last = now if end is None else _moment("end", end)
-        first = last - timedelta(hours=hours) if start is None else _moment("start", start)
+        last = stored_time(now) if end is None else _moment("end", end)
+        first = stored_time(last - timedelta(hours=hours)) if start is None else _moment("start", start)
     except OverflowError:
         raise Rejected("the window reaches out of the calendar") from None
     if first >= last:
@@ -43,7 +49,7 @@ def choose_window(
 
 def _moment(name: str, value: datetime | str) -> datetime:
     try:
-        return as_utc(value)
+        return stored_time(value)
     except ValueError as error:
         reason = "has no time zone" if "no time zone" in str(error) else "is not an ISO 8601 time"
         raise Rejected(f"{name} {reason}: {value} (write it like 2026-01-31T08:00:00+00:00)") from None

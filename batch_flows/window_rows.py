@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batch_flows.window import Window
-from contracts.event_store import Refusal
 from contracts.events import Prediction
+from contracts.stored import Refusal
 
 if TYPE_CHECKING:  # see steps
     import pandas as pd

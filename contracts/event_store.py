@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -13,26 +12,10 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
 from contracts.errors import Rejected, StoreUnavailable
 from contracts.events import Prediction, Target
+from contracts.stored import Document, HourlyTraffic, Refusal, read_prediction, read_target, stored
 
 DUPLICATE_KEY = 11000
 READ_BATCH = 1_000
-Document = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An event that a sink will never take, and why."""
-
-    prediction_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class HourlyTraffic:
-    """The predictions of one hour: how many, and how long they took on average."""
-
-    rows: int
-    latency_ms: float
 
 
 class EventStore:
@@ -77,13 +60,13 @@ class EventStore:
 
     def add_predictions(self, predictions: Sequence[Prediction]) -> list[Refusal]:
         """Store each prediction once, whatever is sent twice; returns those that MongoDB refuses."""
-        documents = [_stored(prediction.to_dict()) for prediction in predictions]
+        documents = [stored(prediction.to_dict()) for prediction in predictions]
         return _each_alone_if_needed(documents, lambda part: _insert(self._db.predictions, part))
 
     def add_targets(self, targets: Sequence[Target]) -> list[Refusal]:
         """Store each target; the last one received for a prediction replaces the earlier ones."""
         latest = {target.prediction_id: target for target in targets}
-        documents = [_stored(target.to_dict()) for target in latest.values()]
+        documents = [stored(target.to_dict()) for target in latest.values()]
         return _each_alone_if_needed(documents, self._replace_targets)
 
     def _replace_targets(self, documents: Sequence[Document]) -> list[Refusal]:
@@ -118,7 +101,7 @@ class EventStore:
             for document in cursor:
                 if not start <= document["created_at"] < end:
                     continue
-                found = _prediction(document)
+                found = read_prediction(document)
                 if isinstance(found, Prediction):
                     yield found
                 elif skip is None:
@@ -130,17 +113,26 @@ class EventStore:
         """The model's newest `count` predictions, oldest of them first, less documents that are none."""
         with _translated():
             cursor = self._db.predictions.find({"model": model}).sort("created_at", DESCENDING).limit(count)
-            found = [_prediction(document) for document in cursor]
+            found = [read_prediction(document) for document in cursor]
         return [prediction for prediction in found if isinstance(prediction, Prediction)][::-1]
 
-    def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
-        """The targets that have arrived for these predictions, by prediction id."""
+    def targets_for(
+        self, prediction_ids: Iterable[str], *, skip: Callable[[Refusal], None] | None = None
+    ) -> dict[str, Target]:
+        """The targets that have arrived for these predictions, by prediction id.
+
+        A document that is no target has not arrived; it is handed to `skip`.
+        """
         ids = list(prediction_ids)
         found: dict[str, Target] = {}
         with _translated():
             for start in range(0, len(ids), READ_BATCH):
                 for document in self._db.targets.find({"_id": {"$in": ids[start : start + READ_BATCH]}}):
-                    found[document["_id"]] = Target.from_dict(_wire(document))
+                    target = read_target(document)
+                    if isinstance(target, Target):
+                        found[target.prediction_id] = target
+                    elif skip is not None:
+                        skip(target)
         return found
 
     def existing_ids(self, prediction_ids: Iterable[str]) -> dict[str, str]:
@@ -194,10 +186,16 @@ class EventStore:
             for document in self._db.predictions.find({}, {"_id": 1}, batch_size=READ_BATCH):
                 yield document["_id"]
 
-    def reports(self, model: str | None = None) -> list[Document]:
-        """Descriptions of the rendered reports, newest first."""
+    def reports(self, model: str | None = None, *, without: Iterable[str] = ()) -> list[Document]:
+        """Descriptions of the rendered reports, newest first; fields in `without` are not fetched."""
+        chosen, fields = {} if model is None else {"model": model}, dict.fromkeys(without, 0) or None
         with _translated():
-            return list(self._db.reports.find({} if model is None else {"model": model}).sort("created_at", -1))
+            return list(self._db.reports.find(chosen, fields).sort("created_at", DESCENDING))
+
+    def report(self, report_id: str) -> Document | None:
+        """The description of one report, if it was ever made."""
+        with _translated():
+            return self._db.reports.find_one({"_id": report_id})
 
     def made_before(
         self, model: str, moment: datetime, *, newest_first: bool = False
@@ -230,22 +228,6 @@ def _in_short(error: Exception) -> str:
 def _whole_seconds(start: datetime, end: datetime) -> Document:
     last = end.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
     return {"$gte": start.astimezone(UTC).replace(microsecond=0), "$lt": last}
-
-
-def _stored(data: Document) -> Document:
-    return {"_id": data.pop("prediction_id"), **data}
-
-
-def _wire(document: Document) -> Document:
-    return {"prediction_id": document["_id"], **document}
-
-
-def _prediction(document: Document) -> Prediction | Refusal:
-    """What is stored; a document of another form says what is wrong with it."""
-    try:
-        return Prediction.from_dict(_wire(document))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return Refusal(str(document["_id"]), f"{type(error).__name__}: {error}"[:300])
 
 
 def _insert(collection: Any, documents: Sequence[Document]) -> list[Refusal]:

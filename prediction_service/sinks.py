@@ -7,8 +7,9 @@ import orjson
 import requests
 
 from contracts.errors import StoreUnavailable
-from contracts.event_store import EventStore, Refusal
+from contracts.event_store import EventStore
 from contracts.events import Prediction, Target
+from contracts.stored import Refusal
 from prediction_service.errors import SinkUnavailable
 from prediction_service.outbox_types import EventKind, QueuedEvent, RefusedEvent
 

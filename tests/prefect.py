@@ -21,6 +21,7 @@ class Prefect:
         self.environment = services.environment | {
             "PREFECT_HOME": str(services.folder / "prefect"),
             "PREFECT_API_URL": self.api,
+            "REPORTS_URL": "http://reports.example/r/",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_UI_API_URL": self.api,
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(services.folder / "prefect-ui"),

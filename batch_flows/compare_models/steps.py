@@ -1,19 +1,18 @@
-"""The comparison's own edges: both sides' answers in MongoDB, and what the flow run's page shows."""
+"""The comparison's own edge: both sides' answers in MongoDB."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
-from prefect.artifacts import create_markdown_artifact
-
 from batch_flows.compare_models.choice import Choice
-from batch_flows.orchestration import is_recorded, run_logger, step
+from batch_flows.orchestration import run_logger, step
 from batch_flows.window import Window
 from batch_flows.window_rows import LeftOut, flaw_of, parts_of
-from contracts.event_store import EventStore, Refusal
+from contracts.event_store import EventStore
 from contracts.events import Prediction
 from contracts.settings import Settings
+from contracts.stored import Refusal
 
 if TYPE_CHECKING:  # see batch_flows.steps
     from batch_flows.compare_models.rows import ComparedRows
@@ -33,7 +32,7 @@ def read_rows(settings: Settings, choice: Choice, window: Window, pair_by: str |
             by_record.add(side, made)
             by_id.add(side, made)
         answers = {answer.made.prediction_id for side in (*by_record.sides, *by_id.sides) for answer in side}
-        targets = store.targets_for(answers)
+        targets = store.targets_for(answers, skip=left_out.skip)
     rows = choose_rows(choice, by_record, by_id, targets, skipped=left_out.skipped)
     run_logger().info("window %s: %d and %d rows compared; %s", window, *map(len, rows.frames), dict(rows.counts))
     return rows
@@ -50,11 +49,3 @@ def _answers(
                     left_out.skip(Refusal(made.prediction_id, flaw))
                 elif (side := choice.side_of(made.model, made.model_version)) is not None:
                     yield side, made
-
-
-def publish_comparison(key: str, facts: Mapping[str, str], link: str) -> None:
-    """Show the verdict on the flow run's page, when a Prefect server records the run."""
-    if is_recorded():
-        table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
-        markdown = f"[Open the comparison]({link})\n\n| | |\n| --- | --- |\n{table}\n"
-        create_markdown_artifact(key=key, markdown=markdown, description="Which model errs less")

@@ -128,6 +128,12 @@ class ComparisonSummary:
         """The finding in one line."""
         return f"{self.choice.a.name}, {self.window}: {self.verdict}; {self.finding}; {self.design}"
 
+    def markdown(self, link: str) -> str:
+        """The verdict and its facts for the flow run's page, with a link to the report."""
+        facts = {"Verdict": self.verdict, **self.facts}
+        table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+        return f"[Open the comparison]({link})\n\n| | |\n| --- | --- |\n{table}\n"
+
     def amount(self, difference: float) -> str:
         """A difference in the target's unit, or in percentage points, with its sign."""
         if self.choice.a.task == "classification":
@@ -183,7 +189,10 @@ class ComparisonSummary:
     def _left_out(self) -> Iterator[str]:
         (a, b), counts = self.choice.names, self.rows.counts
         reasons = LEFT_OUT_OF_PAIRS if self.found.paired else LEFT_OUT_OF_SIDES
-        for name, text in {"no_predictions": "{:,} documents that are no predictions", **reasons}.items():
+        for name, text in {
+            "no_predictions": "{:,} documents that are no predictions or targets",
+            **reasons,
+        }.items():
             if counts[name]:
                 yield text.format(counts[name], a=a, b=b)
 

@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from batch_flows import steps
+from batch_flows.artifacts import publish, report_link
 from batch_flows.compare_models import steps as comparison_steps
 from batch_flows.compare_models.choice import FLOW, Choice, choose
 from batch_flows.compare_models.summary import ComparisonSummary, too_few
@@ -74,8 +75,8 @@ def _compare(settings: Settings, choice: Choice, window: Window, pair_by: str | 
     document = summary.document(made)
     steps.write_report(settings.reports_dir, document, render(summary, made))
     steps.record_report(settings, document)
-    link = f"http://127.0.0.1:{settings.reports_port}/{summary.html_name}"
-    comparison_steps.publish_comparison(summary.artifact_key, {"Verdict": summary.verdict, **summary.facts}, link)
+    link = report_link(settings, summary.html_name)
+    publish(summary.artifact_key, link=link, summary=summary.markdown(link))
     return Completed(message=f"{summary.sentence()}; report: {settings.reports_dir / summary.html_name}")
 
 

@@ -8,7 +8,16 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from batch_flows import steps
-from batch_flows.drift_summary import ALL_MODELS, FLOW, DriftSummary, nothing_found, of_all_models
+from batch_flows.artifacts import publish, report_link
+from batch_flows.drift_summary import (
+    ALL_MODELS,
+    FLOW,
+    DriftSummary,
+    kept_earlier,
+    nothing_found,
+    of_all_models,
+    report_id,
+)
 from batch_flows.orchestration import run_logger
 from batch_flows.window import Window, choose_window
 from contracts.errors import Rejected, SextantError
@@ -16,6 +25,7 @@ from contracts.model_bundle import model_names
 from contracts.settings import Settings, load_settings
 
 EMPTY = "Empty"
+KEPT = "Kept"
 
 
 @flow(
@@ -31,7 +41,9 @@ def drift_report(
     end: datetime | None = None,
     model_version: str | None = None,
 ) -> "State[Any]":
-    """Completed with what was found, or with "Empty" when nothing was there; Failed with one sentence.
+    """Completed with what was found, "Empty" when nothing was there, "Kept" where an earlier report saw more.
+
+    Failed with one sentence.
 
     Args:
         model: The model's name, such as taxi; all: a report for each live model.
@@ -89,6 +101,10 @@ def _report(settings: Settings, model: str, version: str | None, window: Window)
     if not rows.rows:
         return Completed(name=EMPTY, message=nothing_found(bundle.manifest, window, rows))
 
+    identity = report_id(bundle.manifest, window)
+    if (earlier := steps.earlier_predictions(settings, identity)) > rows.predictions:
+        return Completed(name=KEPT, message=kept_earlier(identity, earlier, rows))
+
     reference = steps.read_reference(bundle)
     calibration = steps.calibrate(settings, bundle, reference)
     segments = steps.calibrate_segments(settings, bundle, reference)
@@ -102,6 +118,6 @@ def _report(settings: Settings, model: str, version: str | None, window: Window)
     document = summary.document(datetime.now(UTC))
     steps.write_report(settings.reports_dir, document, page)
     steps.record_report(settings, document)
-    link = f"http://127.0.0.1:{settings.reports_port}/{summary.html_name}"
-    steps.publish_artifacts(summary.artifact_key, scores=summary.scores(), summary=summary.markdown(link))
+    link = report_link(settings, summary.html_name)
+    publish(summary.artifact_key, link=link, summary=summary.markdown(link), scores=summary.scores())
     return Completed(message=f"{summary.sentence()}; report: {settings.reports_dir / summary.html_name}")

@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from batch_flows import steps
+from batch_flows.artifacts import publish, report_link
 from batch_flows.health_summary.document import document, markdown, sentence
 from batch_flows.health_summary.facts import FLOW, Health, ModelWeek, choose_days, verdicts_in
 from batch_flows.health_summary.history import History, read_history
 from batch_flows.health_summary.labels import labelled_by_hour
 from batch_flows.health_summary.prometheus_api import PrometheusApi, PrometheusAway
-from batch_flows.orchestration import is_recorded, run_logger, step
+from batch_flows.orchestration import run_logger, step
 from batch_flows.window import Window
 from contracts.errors import SextantError
 from contracts.event_store import EventStore
@@ -57,7 +57,8 @@ def _summary(settings: Settings, window: Window) -> "State[Any]":
     described = document(health, created_at)
     steps.write_report(settings.reports_dir, described, page)
     steps.record_report(settings, described)
-    _publish(health, f"http://127.0.0.1:{settings.reports_port}/{health.html_name}")
+    link = report_link(settings, health.html_name)
+    publish(FLOW, link=link, summary=markdown(health, link))
     return Completed(message=f"{sentence(health)}; report: {settings.reports_dir / health.html_name}")
 
 
@@ -100,9 +101,3 @@ def share_plotly(settings: Settings) -> str:
     from batch_flows.report_assets import ensure_plotly
 
     return ensure_plotly(settings.reports_dir)
-
-
-def _publish(health: Health, link: str) -> None:
-    if is_recorded():
-        summary = markdown(health, link)
-        create_markdown_artifact(key=FLOW, markdown=summary, description="How the week went")

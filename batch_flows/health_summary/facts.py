@@ -9,7 +9,7 @@ from typing import Any
 from batch_flows.health_summary.history import ByHour, History, start_of_hour
 from batch_flows.window import Window, choose_window
 from contracts.errors import Rejected
-from contracts.event_store import HourlyTraffic
+from contracts.stored import HourlyTraffic
 
 FLOW = "health-summary"
 ALL_MODELS = "all"

@@ -1,7 +1,7 @@
 """The edges of an import of targets, each a step: the input, the reject file and MongoDB."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +17,7 @@ from batch_flows.import_targets.rows import CheckedRow, check_row
 from batch_flows.import_targets.staging import RejectedRow, Staging
 from batch_flows.import_targets.summary import Counts, ImportSummary
 from batch_flows.orchestration import is_recorded, run_logger, step
-from contracts.errors import Rejected
 from contracts.event_store import EventStore
-from contracts.events import Target
 from contracts.model_bundle import Manifest
 from contracts.settings import Settings
 
@@ -105,7 +103,7 @@ def _connect(settings: Settings) -> EventStore:
 
 def _store_chunk(store: EventStore, staging: Staging, rows: Sequence[CheckedRow], rules: ImportRules) -> Counts:
     models = store.existing_ids(row.prediction_id for row in rows)
-    stored = _stored_targets(store, rows)
+    stored = store.targets_for(row.prediction_id for row in rows)
     ours = [row for row in rows if models.get(row.prediction_id, rules.model) == rules.model]
     outcomes = {
         row.prediction_id: outcome_of(
@@ -128,14 +126,6 @@ def _store_chunk(store: EventStore, staging: Staging, rows: Sequence[CheckedRow]
         for identifier, outcome in outcomes.items()
         if identifier not in reasons
     )
-
-
-def _stored_targets(store: EventStore, rows: Sequence[CheckedRow]) -> Mapping[str, Target]:
-    try:
-        return store.targets_for(row.prediction_id for row in rows)
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error}"[:200]
-        raise Rejected(f"MongoDB holds a target that is none ({reason})") from error
 
 
 def publish_counts(summary: ImportSummary) -> None:

@@ -43,7 +43,7 @@ def find_models(settings: Settings, model: str | None) -> list[str]:
 def read_coverage(settings: Settings, model: str) -> dict[str, Coverage]:
     """The times that the model's drift reports cover, by version."""
     with _store(settings) as store:
-        return coverage_by_version(store.reports(model), flow=DRIFT_REPORT)
+        return coverage_by_version(store.reports(model, without={"metrics"}), flow=DRIFT_REPORT)
 
 
 @step(name="Clear old predictions", minutes=240)
@@ -87,7 +87,7 @@ def prune_reports(settings: Settings, model: str | None, before: datetime, *, ap
     The documents stay in MongoDB: they are what proves that a window had its report.
     """
     with _store(settings) as store:
-        names, refused = old_pages(store.reports(model), before)
+        names, refused = old_pages(store.reports(model, without={"metrics"}), before)
     folder = settings.reports_dir.resolve()
     paths = [folder / name for name in names]
     inside = [path for path in paths if path.resolve().is_relative_to(folder)]  # a link may lead out of it

@@ -33,7 +33,7 @@ def test_the_page_of_a_flow_run_names_the_flow_its_outcome_and_its_artifacts(ser
         for text in ("drift of taxi", "drift-report", "Completed", "Load model bundle"):
             expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=WAIT_MS)
         page.get_by_text("Artifacts", exact=True).click()
-        for key in ("drift-report-taxi-scores", "drift-report-taxi-summary"):
+        for key in ("drift-report-taxi-report", "drift-report-taxi-scores", "drift-report-taxi-summary"):
             expect(page.get_by_text(key, exact=True)).to_be_visible(timeout=WAIT_MS)
         page.get_by_text("drift-report-taxi-scores", exact=True).click()
         expect(page.get_by_text("trip_distance", exact=True).first).to_be_visible(timeout=WAIT_MS)

@@ -51,7 +51,9 @@ def test_documents_of_older_schema_versions_are_counted_and_a_missing_feature_is
     document = only_report(store)
     assert document["rows"] == 301
     assert document["metrics"]["documents_skipped"] == 4
-    assert "4 documents that are no predictions (first: odd-0: TypeError" in page_of(services, document)
+    assert "4 document(s) that are no predictions or targets (first: odd-0: TypeError" in page_of(
+        services, document
+    )
 
 
 @pytest.mark.usefixtures("environment")

@@ -88,6 +88,32 @@ def test_undrifted_predictions_are_reported_as_such_and_the_same_window_is_one_r
 
 
 @pytest.mark.usefixtures("environment")
+def test_a_report_is_not_replaced_by_one_that_sees_less_since_predictions_were_deleted(
+    services: Services, store: EventStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_trips(store, 300)
+    assert report_of_the_hour() == 0
+    before = only_report(store), page_of(services, only_report(store))
+    capsys.readouterr()
+
+    store.delete(list(store.prediction_ids())[:100])
+    assert report_of_the_hour() == 0
+    assert "was made from 300 predictions, of which 200 are still stored" in capsys.readouterr().out
+    assert (only_report(store), page_of(services, only_report(store))) == before
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_target_of_another_form_is_counted_and_the_rest_is_reported(
+    services: Services, store: EventStore
+) -> None:
+    add_trips(store, 100)
+    store._db.targets.insert_one({"_id": next(store.prediction_ids()), "model": "taxi", "value": 3.0})
+    assert report_of_the_hour() == 0
+    assert only_report(store)["metrics"]["documents_skipped"] == 1
+    assert "1 document(s) that are no predictions or targets" in page_of(services, only_report(store))
+
+
+@pytest.mark.usefixtures("environment")
 def test_predictions_of_another_version_are_counted_and_left_out(services: Services, store: EventStore) -> None:
     add_trips(store, 300)
     add_trips(store, 100, version="v0", factor=3.0)
@@ -152,7 +178,7 @@ def test_a_long_window_is_sampled_and_the_same_window_gives_the_same_report_in_w
     trips = predictions_from(make_trips(600, seed=4))
     same_time = [replace(prediction, created_at=START) for prediction in trips]
     documents = []
-    for order in (same_time, same_time[::-1]):
+    for order in (same_time, same_time[::-1]):  # the second report saw as much, so it replaces the first
         store.add_predictions(order)
         store.add_targets(targets_from(make_trips(600, seed=4), trips)[:300])
         assert report_of_the_hour() == 0

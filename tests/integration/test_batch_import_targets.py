@@ -227,14 +227,15 @@ def test_a_file_without_rows_completes_and_one_without_a_usable_row_fails(
     assert "2 rows: 0 matched, 0 unknown, 2 malformed (see" in capsys.readouterr().err
 
 
-def test_a_stored_document_that_is_no_target_fails_the_import_with_one_sentence(
+def test_a_stored_document_that_is_no_target_is_replaced_by_the_imported_one(
     services: Services, store: EventStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add_trips(store, 1)
     with closing(MongoClient(services.mongodb_uri)) as client:
         client.sextant.targets.insert_one({"_id": "p000000", "value": 3})
-    assert main([str(written(tmp_path, "p000000,1"))]) == 1
-    assert "MongoDB holds a target that is none (KeyError" in capsys.readouterr().err
+    assert main([str(written(tmp_path, "p000000,1"))]) == 0
+    assert "1 matched" in capsys.readouterr().out
+    assert stored(store, "p000000") == {"p000000": 1.0}
 
 
 def test_without_mongodb_the_import_fails_with_one_sentence(

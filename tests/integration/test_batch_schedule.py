@@ -1,5 +1,6 @@
 """`python -m batch_flows.serve` against a real Prefect server: scheduled, run, and visible in its UI."""
 
+import json
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -64,11 +65,15 @@ def test_a_served_flow_waits_for_its_server_runs_and_leaves_artifacts(
         lambda: "400 predictions of version v1" in prefect.log(drifted["id"]), "the run's log to say counts"
     )
     artifacts = prefect.artifacts(drifted["id"])
-    assert {"drift-report-taxi-scores", "drift-report-taxi-summary"} <= set(artifacts)
-    assert "trip_distance" in artifacts["drift-report-taxi-scores"]["data"]
+    assert set(artifacts) == {f"drift-report-taxi-{what}" for what in ("report", "scores", "summary")}
+    table = json.loads(artifacts["drift-report-taxi-scores"]["data"])
+    (distance,) = [row for row in table if row["column"] == "trip_distance"]
+    assert distance["drifted"] is True
+    assert len(str(distance["score"])) <= len("0.00001234")
     with closing(EventStore.connect(services.mongodb_uri, "sextant")) as store:
         (document,) = store.reports("taxi")
     assert document["html"] in artifacts["drift-report-taxi-summary"]["data"]
+    assert f"http://reports.example/r/{document['html']}" in artifacts["drift-report-taxi-report"]["data"]
     assert (services.data_dir / "reports" / document["html"]).is_file()
 
     empty = prefect.run({"model": "taxi", "start": "2020-01-01T00:00:00Z", "end": "2020-01-02T00:00:00Z"})

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts.errors import Rejected, StoreUnavailable
-from contracts.event_store import EventStore, HourlyTraffic, Refusal
+from contracts.event_store import EventStore
 from contracts.events import Prediction, Target
+from contracts.stored import HourlyTraffic, Refusal
 from tests.processes import Services, free_port
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -120,10 +121,24 @@ def test_old_predictions_are_found_oldest_first_and_deleted_with_their_targets(s
     assert set(store.targets_for(["p0", "p1", "p2", "p3"])) == {"p2", "p3"}
 
 
-def test_reports_are_listed_newest_first(store):
+def test_a_document_that_is_no_target_has_not_arrived_and_is_handed_over(store):
+    store.add_targets([Target("p1", "taxi", 9.0, NOON)])
+    store._db.targets.insert_one({"_id": "p2", "model": "taxi", "target": 3.0, "received_at": "yesterday"})
+    store._db.targets.insert_one({"_id": "p3", "model": "taxi"})
+    skipped: list[Refusal] = []
+    assert list(store.targets_for(["p1", "p2", "p3"], skip=skipped.append)) == ["p1"]
+    assert {refusal.prediction_id for refusal in skipped} == {"p2", "p3"}
+    assert list(store.targets_for(["p1", "p2", "p3"])) == ["p1"]
+
+
+def test_reports_are_listed_newest_first_and_found_by_id(store):
     for number in range(3):
-        store.add_report({"_id": f"r{number}", "model": "taxi", "created_at": NOON + timedelta(hours=number)})
+        made = NOON + timedelta(hours=number)
+        store.add_report({"_id": f"r{number}", "model": "taxi", "created_at": made, "metrics": {"n": number}})
     assert [report["_id"] for report in store.reports("taxi")] == ["r2", "r1", "r0"]
+    assert [set(report) for report in store.reports(without={"metrics"})] == [{"_id", "model", "created_at"}] * 3
+    assert store.report("r1")["metrics"] == {"n": 1}
+    assert store.report("unknown") is None
     assert store.reports("iris") == []
 
 

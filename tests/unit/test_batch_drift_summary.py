@@ -86,7 +86,7 @@ def test_a_window_that_fits_is_reported_whole_and_nothing_is_left_out(summary_of
 
 def test_documents_that_are_no_predictions_are_counted_and_the_first_is_named(summary_of: Any) -> None:
     summary = summary_of(trips(100, 0), skipped=12, skipped_example="p7: no features")
-    assert summary.facts["Skipped"] == "12 documents that are no predictions (first: p7: no features)"
+    assert summary.facts["Skipped"] == "12 document(s) that are no predictions or targets (first: p7: no features)"
     assert summary.document(START)["metrics"]["documents_skipped"] == 12
 
 

@@ -31,7 +31,7 @@ from batch_flows.health_summary.prometheus_api import PrometheusApi, PrometheusA
 from batch_flows.health_summary.words import duration, share
 from batch_flows.window import Window
 from contracts.errors import Rejected
-from contracts.event_store import HourlyTraffic
+from contracts.stored import HourlyTraffic
 from tests.browser import needs_chromium, open_page
 
 START = datetime(2026, 3, 2, 0, tzinfo=UTC)

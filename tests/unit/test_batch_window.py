@@ -64,3 +64,16 @@ def test_a_window_reads_well_and_makes_a_file_name() -> None:
     window = choose_window(hours=1, start=None, end=None, now=NOW)
     assert str(window) == "2026-03-01 11:00:00 to 2026-03-01 12:00:00 UTC"
     assert window.slug == "20260301T110000Z_20260301T120000Z"
+
+
+def test_two_windows_within_a_second_have_names_of_their_own_and_show_it() -> None:
+    whole = choose_window(hours=1, start=None, end="2026-02-01T10:00:00Z", now=NOW)
+    shifted = choose_window(hours=1, start=None, end="2026-02-01T10:00:00.250999Z", now=NOW)
+    assert whole.slug == "20260201T090000Z_20260201T100000Z"
+    assert shifted.slug == "20260201T090000.250Z_20260201T100000.250Z"
+    assert str(shifted) == "2026-02-01 09:00:00.250 to 2026-02-01 10:00:00.250 UTC"
+
+
+def test_a_window_is_cut_to_the_milliseconds_that_mongodb_keeps() -> None:
+    window = choose_window(hours=1, start="2026-02-01T10:00:00.0019Z", end=None, now=NOW)
+    assert window.start.microsecond == 1_000
