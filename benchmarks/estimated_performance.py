@@ -69,7 +69,7 @@ class Row:
 
 def populations(bundle: ModelBundle, case: UseCase, source: Source) -> Mapping[str, Population]:
     """Undrifted rows, the same drawn by a feature's size, that feature scaled, and the later period."""
-    judged = _judge(bundle)
+    judged = judge(bundle)
     column, factor = SHIFTS[case.name]
     holdout = replayed(case, source, HOLDOUT)
     scaled = holdout.features.assign(**{column: holdout.features[column] * factor})
@@ -86,7 +86,8 @@ def populations(bundle: ModelBundle, case: UseCase, source: Source) -> Mapping[s
     return found
 
 
-def _judge(bundle: ModelBundle) -> Callable[[pd.DataFrame, "pd.Series[Any]"], pd.DataFrame]:
+def judge(bundle: ModelBundle) -> Callable[[pd.DataFrame, "pd.Series[Any]"], pd.DataFrame]:
+    """A function that adds what the bundle's model says to features and targets."""
     manifest = bundle.manifest
     model = OnnxModel(bundle.file(ONNX_MODEL).read_bytes(), manifest.feature_schema, manifest.task)
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from evaluation.calibration import MIN_VALUES, Calibration, segment_test
 from evaluation.drift import ColumnDrift, drifted_columns, measure_drift
+from evaluation.error_growth import ErrorGrowth
 from evaluation.estimation import PerformanceEstimator
 from evaluation.performance import Performance, measure_performance
 from evaluation.reference import Reference, ReferencePart
@@ -23,6 +24,8 @@ class SegmentEvaluation:
     reference_performance: Performance
     estimated: Mapping[str, float]
     reference_estimated: Mapping[str, float]
+    fairness_gap: ErrorGrowth | None = None
+    """(Error in the segment / error in all other rows) now / the same on the reference - 1."""
 
     @property
     def drifted_columns(self) -> list[str]:
@@ -52,19 +55,25 @@ class SegmentJudge:
     reference: Reference
     calibration: Calibration | None
     estimator: PerformanceEstimator | None
+    rate: float | None
+    """Of false alarms about fairness; None: no verdict yet."""
 
     def evaluate(
-        self, current: pd.DataFrame, expected_errors: "pd.Series[float] | None"
+        self, current: pd.DataFrame, errors: "pd.Series[float]", expected_errors: "pd.Series[float] | None"
     ) -> dict[str, SegmentEvaluation]:
         """Every segment that has rows in the conformed window, by its name `column=value`."""
-        return {
-            segment: self._segment(segment, rows, expected_errors)
-            for column in self.reference.segment_columns
-            for segment, rows in column.split(current)
-        }
+        parts = {name: rows for column in self.reference.segment_columns for name, rows in column.split(current)}
+        gaps = self.reference.fairness.measure(
+            errors, {name: rows.index for name, rows in parts.items()}, self.rate
+        )
+        return {name: self._segment(name, rows, expected_errors, gaps.get(name)) for name, rows in parts.items()}
 
     def _segment(
-        self, segment: str, rows: pd.DataFrame, expected_errors: "pd.Series[float] | None"
+        self,
+        segment: str,
+        rows: pd.DataFrame,
+        expected_errors: "pd.Series[float] | None",
+        fairness_gap: ErrorGrowth | None,
     ) -> SegmentEvaluation:
         part = self.reference.segments.get(segment, UNKNOWN)
         estimated: Mapping[str, float] = {}
@@ -79,6 +88,7 @@ class SegmentJudge:
             reference_performance=part.performance,
             estimated=estimated,
             reference_estimated=reference_estimated,
+            fairness_gap=fairness_gap,
         )
 
     def _drift(self, segment: str, part: ReferencePart, rows: pd.DataFrame) -> dict[str, ColumnDrift]:

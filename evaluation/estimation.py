@@ -21,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 from contracts.model_bundle import Manifest
 from contracts.schema import Task
 from evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET, prediction_column
+from evaluation.concept_drift import EstimatedReference
 from evaluation.encoding import FeatureEncoder, Matrix
 from evaluation.performance import HEADLINE, MIN_LABELLED, row_errors
 from evaluation.reference import Reference
@@ -65,6 +66,7 @@ class PerformanceEstimator:
     reference_measures: Mapping[str, Mapping[str, float]]
     """The estimate for the reference itself, by segment ("" for all rows), by folds that had not seen the rows."""
 
+    estimated_reference: EstimatedReference
     recipe: Recipe
     model: Any
 
@@ -83,7 +85,8 @@ class PerformanceEstimator:
         with _one_thread():
             expected = pd.Series(recipe.cross_validated(inputs, errors, seed), index=labelled.index)
             model = recipe.trained(inputs, errors)
-        return cls(task, _by_segment(reference, task, expected), recipe, model)
+        by_segment = _by_segment(reference, task, expected)
+        return cls(task, by_segment, EstimatedReference.of(errors, expected), recipe, model)
 
     def expected_errors(self, frame: pd.DataFrame) -> "pd.Series[float]":
         """Of each row of a conformed frame the expected absolute error, or chance of a wrong class, or NaN."""

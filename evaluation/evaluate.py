@@ -2,18 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
 from evaluation.by_segment import SegmentEvaluation, SegmentJudge
 from evaluation.calibration import MIN_VALUES, Calibration
 from evaluation.columns import TARGET
-from evaluation.concept_drift import ConceptDrift, measure_concept_drift
+from evaluation.concept_drift import (
+    measure_concept_drift,
+    measure_estimated_degradation,
+    measure_unexplained_error,
+)
 from evaluation.drift import ColumnDrift, drifted_columns, measure_drift
+from evaluation.error_growth import ErrorGrowth
 from evaluation.estimation import ALL_ROWS, PerformanceEstimator
 from evaluation.frames import conform
-from evaluation.performance import Performance, measure_performance
-from evaluation.quality import ColumnQuality, measure_quality
+from evaluation.performance import Performance, labelled_errors, measure_performance, prediction_mean
+from evaluation.quality import ColumnQuality, QualityVerdict, judge_quality, measure_quality
 from evaluation.reference import Reference
 
 
@@ -28,11 +34,19 @@ class Evaluation:
     quality: Mapping[str, ColumnQuality]
     performance: Performance
     reference_performance: Performance
-    concept_drift: ConceptDrift | None
+    concept_drift: ErrorGrowth | None
+    """(Error now - error on the reference) / error on the reference."""
     errors: Mapping[str, str]
     estimated: Mapping[str, float] = field(default_factory=dict)
     """The performance that is expected of all rows, before any target: estimated_mae or estimated_accuracy."""
     reference_estimated: Mapping[str, float] = field(default_factory=dict)
+    unexplained_error: ErrorGrowth | None = None
+    """(Error now - estimated error of the same rows) / error on the reference: concept drift proper."""
+    estimated_degradation: ErrorGrowth | None = None
+    """(Estimated error now - estimated on the reference) / the latter."""
+    data_quality: tuple[QualityVerdict, ...] = ()
+    prediction_mean: float | None = None
+    """Of a regression model."""
     segments: Mapping[str, SegmentEvaluation] = field(default_factory=dict)
 
     @property
@@ -72,25 +86,44 @@ def evaluate(
     """Judge a window of at least one row (see frames.to_frame); a column that fails never stops the others."""
     manifest = reference.manifest
     current = conform(window, manifest.feature_schema, manifest.task)
-    drift, errors = _drift_by_column(reference, current, calibration)
-    performance = measure_performance(current, manifest)
+    rate = calibration.false_alarm_rate if calibration else None
+    drift, failures = _drift_by_column(reference, current, calibration)
+    quality = {f.name: measure_quality(current[f.name], f) for f in manifest.feature_schema.features}
+    performance, errors = measure_performance(current, manifest), labelled_errors(current, manifest.task)
     expected = estimator.expected_errors(current) if estimator else None
     return Evaluation(
         rows=len(current),
         labelled_rows=int(current[TARGET].notna().sum()),
         calibrated=calibration is not None,
         drift=drift,
-        quality={f.name: measure_quality(current[f.name], f) for f in manifest.feature_schema.features},
+        quality=quality,
         performance=performance,
         reference_performance=reference.performance,
-        concept_drift=measure_concept_drift(
-            performance, reference.errors, manifest.task, calibration.false_alarm_rate if calibration else None
-        ),
-        errors=errors,
-        estimated={} if estimator is None or expected is None else estimator.measures(expected),
-        reference_estimated={} if estimator is None else estimator.reference_measures[ALL_ROWS],
-        segments=SegmentJudge(reference, segment_calibration, estimator).evaluate(current, expected),
+        concept_drift=measure_concept_drift(errors, reference.errors, rate),
+        errors=failures,
+        data_quality=judge_quality(quality, len(current), reference.quality, len(reference.frame), rate),
+        prediction_mean=prediction_mean(current, manifest.task),
+        segments=SegmentJudge(reference, segment_calibration, estimator, rate).evaluate(current, errors, expected),
+        **_estimates(estimator, errors, expected, rate),
     )
+
+
+def _estimates(
+    estimator: PerformanceEstimator | None,
+    errors: "pd.Series[float]",
+    expected: "pd.Series[float] | None",
+    rate: float | None,
+) -> dict[str, Any]:
+    """The fields of an evaluation that need the estimator."""
+    if estimator is None or expected is None:
+        return {}
+    reference = estimator.estimated_reference
+    return {
+        "estimated": estimator.measures(expected),
+        "reference_estimated": estimator.reference_measures[ALL_ROWS],
+        "unexplained_error": measure_unexplained_error(errors, expected, reference, rate),
+        "estimated_degradation": measure_estimated_degradation(expected, reference, rate),
+    }
 
 
 def _drift_by_column(

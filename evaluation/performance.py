@@ -101,6 +101,19 @@ def _roc_auc(rows: pd.DataFrame, classes: Sequence[str]) -> float:
     return float(np.mean(areas))
 
 
+def labelled_errors(frame: pd.DataFrame, task: Task) -> "pd.Series[float]":
+    """The errors of a conformed frame's labelled rows; one too large for a float is left out."""
+    errors = row_errors(frame.dropna(subset=[PREDICTION, TARGET]), task)
+    return errors[np.isfinite(errors)]
+
+
+def prediction_mean(frame: pd.DataFrame, task: Task) -> float | None:
+    """The mean prediction of a conformed frame; None for a classifier's, or where there is none."""
+    if task != "regression" or not frame[PREDICTION].notna().any():
+        return None
+    return float(frame[PREDICTION].mean())
+
+
 def row_errors(labelled: pd.DataFrame, task: Task) -> "pd.Series[float]":
     """How wrong each labelled row is: its absolute error, or 1 for a wrong class."""
     if task == "regression":

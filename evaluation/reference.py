@@ -9,9 +9,11 @@ import pandas as pd
 from contracts.model_bundle import Manifest
 from contracts.schema import Feature
 from evaluation.columns import TARGET, monitored_columns, target_column
-from evaluation.concept_drift import ReferenceErrors
+from evaluation.error_growth import Moments
+from evaluation.fairness import FairnessReference
 from evaluation.frames import conform
-from evaluation.performance import Performance, measure_performance
+from evaluation.performance import MIN_LABELLED, Performance, labelled_errors, measure_performance, prediction_mean
+from evaluation.quality import ColumnQuality, measure_quality
 from evaluation.scorers import Scorer, scorer_of
 from evaluation.segments import SegmentColumn
 
@@ -43,7 +45,12 @@ class Reference:
     whole: ReferencePart
     segment_columns: tuple[SegmentColumn, ...]
     segments: Mapping[str, ReferencePart]
-    errors: ReferenceErrors | None
+    errors: Moments | None
+    """Of the labelled rows; None when they are too few."""
+
+    fairness: FairnessReference
+    quality: Mapping[str, ColumnQuality]
+    prediction_mean: float | None
 
     @classmethod
     def prepare(cls, manifest: Manifest, rows: pd.DataFrame) -> Self:
@@ -53,18 +60,21 @@ class Reference:
         if frame[TARGET].notna().any():
             columns = (*columns, target_column(manifest))
         by = tuple(SegmentColumn.of(name, frame[name]) for name in manifest.segments if name in frame)
+        segments = {segment: part for column in by for segment, part in column.split(frame)}
+        errors = labelled_errors(frame, manifest.task)
         return cls(
             manifest=manifest,
             frame=frame,
             columns=columns,
             whole=ReferencePart.of(frame, columns, manifest),
             segment_columns=by,
-            segments={
-                segment: ReferencePart.of(part, columns, manifest)
-                for column in by
-                for segment, part in column.split(frame)
-            },
-            errors=ReferenceErrors.of(frame, manifest.task),
+            segments={name: ReferencePart.of(part, columns, manifest) for name, part in segments.items()},
+            errors=Moments.of(errors) if len(errors) >= MIN_LABELLED else None,
+            fairness=FairnessReference.of(
+                manifest.task, errors, {name: part.index for name, part in segments.items()}
+            ),
+            quality={f.name: measure_quality(frame[f.name], f) for f in manifest.feature_schema.features},
+            prediction_mean=prediction_mean(frame, manifest.task),
         )
 
     @property

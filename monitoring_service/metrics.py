@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from evaluation.by_segment import SegmentEvaluation
+from evaluation.error_growth import ErrorGrowth
 from evaluation.estimation import ALL_ROWS
 from evaluation.evaluate import Evaluation
 from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome
@@ -16,6 +17,7 @@ FEATURE = (*MODEL, "feature")
 DRIFT = (*FEATURE, "method")
 SEGMENT = (*MODEL, "segment")
 MEASURE = (*MODEL, "measure", "segment")
+CHECK = (*FEATURE, "check")
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "model_info": ("The monitored model version; always 1.", (*MODEL, "task")),
@@ -29,6 +31,10 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "missing_values_ratio": ("Share of the window's rows that lack the feature.", FEATURE),
     "out_of_range_ratio": ("Share of the window's rows outside of the feature's known range.", FEATURE),
     "unseen_category_ratio": ("Share of the window's rows with a category that training never saw.", FEATURE),
+    "data_quality_detected": (
+        "Whether missing, out_of_range or unseen_category is beyond the reference by 0.01 and chance (0 or 1).",
+        CHECK,
+    ),
     "multivariate_drift_score": ("ROC AUC of a classifier that tells window from reference; 0.5: alike.", MODEL),
     "multivariate_drift_threshold": ("Calibrated threshold of that score.", MODEL),
     "multivariate_drift_detected": ("Whether all features together drifted (0 or 1).", MODEL),
@@ -40,6 +46,26 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "concept_drift_ratio": ("(Error now - error on the reference) / error on the reference.", MODEL),
     "concept_drift_threshold": ("What the ratio may reach by chance with so many labelled rows.", MODEL),
     "concept_drift_detected": ("Whether the error grew beyond that (0 or 1).", MODEL),
+    "unexplained_error_ratio": (
+        "(Error now - estimated error of the same rows) / error on the reference.",
+        MODEL,
+    ),
+    "unexplained_error_threshold": ("What that ratio may reach by chance with so many labelled rows.", MODEL),
+    "unexplained_error_detected": ("Whether the features fail to explain the error (0 or 1).", MODEL),
+    "estimated_degradation_ratio": (
+        "(Estimated error now - estimated error on the reference) / the latter.",
+        MODEL,
+    ),
+    "estimated_degradation_threshold": ("What that ratio may reach by chance with so many rows.", MODEL),
+    "estimated_degradation_detected": ("Whether the estimated error grew beyond that (0 or 1).", MODEL),
+    "fairness_gap_ratio": (
+        "(Error of a segment / error of all other rows) now / the same on the reference - 1.",
+        SEGMENT,
+    ),
+    "fairness_gap_threshold": ("What that ratio may reach by chance with so many labelled rows.", SEGMENT),
+    "fairness_gap_detected": ("Whether the segment is served worse beyond that (0 or 1).", SEGMENT),
+    "prediction_mean": ("Mean prediction in the window (regression).", MODEL),
+    "reference_prediction_mean": ("Mean prediction on the reference rows (regression).", MODEL),
     "label_coverage_ratio": ("Share of the window's rows whose target has arrived.", MODEL),
     "label_delay_seconds": ("Median time from a prediction to its target, in the window.", MODEL),
     "duplicate_rows_ratio": ("Share of the window's rows that repeat another's features and context.", MODEL),
@@ -114,6 +140,7 @@ def _add_window(families: Families, monitor: ModelMonitor) -> None:
     if start := snapshot.rows.start:
         families["window_oldest_timestamp_seconds"].add_metric(labels, start.timestamp())
     reference = snapshot.subject.reference
+    _add(families, "reference_prediction_mean", labels, reference.prediction_mean)
     _add_measures(families, "reference_performance", labels, ALL_ROWS, reference.performance.measures)
     for segment, part in reference.segments.items():
         _add_measures(families, "reference_performance", labels, segment, part.performance.measures)
@@ -132,6 +159,7 @@ def _add_outcome(families: Families, outcome: Outcome) -> None:
     for segment, found in evaluation.segments.items():
         _add_segment(families, labels, segment, found)
     values = {
+        "prediction_mean": evaluation.prediction_mean,
         "label_coverage_ratio": evaluation.label_coverage,
         "label_delay_seconds": window.label_delay,
         "duplicate_rows_ratio": window.duplicate_ratio,
@@ -139,12 +167,18 @@ def _add_outcome(families: Families, outcome: Outcome) -> None:
         "last_evaluation_timestamp_seconds": outcome.evaluated_at.timestamp(),
         "evaluation_duration_seconds": outcome.seconds,
     }
-    if concept := evaluation.concept_drift:
-        values["concept_drift_ratio"] = concept.ratio
-        values["concept_drift_threshold"] = concept.threshold
-        values["concept_drift_detected"] = concept.drifted
     for name, number in values.items():
         _add(families, name, labels, number)
+    _add_growth(families, "concept_drift", labels, evaluation.concept_drift)
+    _add_growth(families, "unexplained_error", labels, evaluation.unexplained_error)
+    _add_growth(families, "estimated_degradation", labels, evaluation.estimated_degradation)
+
+
+def _add_growth(families: Families, name: str, labels: list[str], growth: ErrorGrowth | None) -> None:
+    if growth is not None:
+        _add(families, f"{name}_ratio", labels, growth.ratio)
+        _add(families, f"{name}_threshold", labels, growth.threshold)
+        _add(families, f"{name}_detected", labels, growth.drifted)
 
 
 def _add_multivariate(families: Families, outcome: MultivariateOutcome) -> None:
@@ -158,6 +192,7 @@ def _add_segment(families: Families, labels: list[str], segment: str, found: Seg
     _add(families, "segment_rows", [*labels, segment], found.rows)
     _add(families, "segment_drift_score", [*labels, segment], found.share_of_threshold)
     _add(families, "segment_drift_detected", [*labels, segment], found.drifted)
+    _add_growth(families, "fairness_gap", [*labels, segment], found.fairness_gap)
     _add_measures(families, "performance", labels, segment, found.performance.measures)
     _add_measures(families, "performance", labels, segment, found.estimated)
 
@@ -186,6 +221,8 @@ def _add_quality(families: Families, labels: list[str], evaluation: Evaluation) 
         _add(families, "missing_values_ratio", [*labels, feature], quality.missing_ratio)
         _add(families, "out_of_range_ratio", [*labels, feature], quality.out_of_range_ratio)
         _add(families, "unseen_category_ratio", [*labels, feature], quality.unseen_category_ratio)
+    for verdict in evaluation.data_quality:
+        _add(families, "data_quality_detected", [*labels, verdict.feature, verdict.check], verdict.detected)
 
 
 def _add(families: Families, name: str, labels: list[str], value: float | None) -> None:

@@ -6,10 +6,12 @@ from datetime import datetime
 
 from contracts.schema import Task
 from evaluation.by_segment import SegmentEvaluation
+from evaluation.error_growth import ErrorGrowth
 from evaluation.estimation import ESTIMATED
 from evaluation.evaluate import Evaluation
 from evaluation.performance import HEADLINE
 from evaluation.quality import ColumnQuality
+from monitoring_service.badges import Badge, growth_badge, model_badges, segment_badge
 from monitoring_service.chart import Chart, Points
 from monitoring_service.chart import draw as draw_chart
 from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome
@@ -18,14 +20,6 @@ from monitoring_service.views import waiting_reason
 from monitoring_service.words import age, duration, number, pace
 
 TITLES: dict[Task, str] = {"regression": "Mean absolute error", "classification": "Accuracy"}
-
-
-@dataclass(frozen=True, slots=True)
-class Badge:
-    """A verdict in a word or two, and how it looks: good, bad or quiet."""
-
-    text: str
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +32,7 @@ class FeatureRow:
     threshold: str
     drifted: bool | None
     quality: str
+    bad_quality: bool
     line: Sparkline | None
 
 
@@ -59,6 +54,7 @@ class SegmentRow:
     now: str
     estimated: str
     reference: str
+    fairness: Badge
     drift: Badge
 
 
@@ -68,6 +64,7 @@ class Performance:
 
     headline: str
     chart: Chart | None
+    verdicts: Sequence[tuple[str, Badge]]
     measures: Sequence[MeasureRow]
 
 
@@ -105,7 +102,7 @@ def card(monitor: ModelMonitor, min_rows: int, now: datetime) -> ModelCard:
     return ModelCard(
         name=monitor.name,
         version=version,
-        badges=_badges(evaluation, together),
+        badges=model_badges(evaluation, together),
         facts=[*facts, *_facts(latest, now)],
         has_rows=rows > 0,
         features=_features(latest, history),
@@ -114,21 +111,6 @@ def card(monitor: ModelMonitor, min_rows: int, now: datetime) -> ModelCard:
         segments=[_segment(name, found, task) for name, found in evaluation.segments.items()],
         errors=sorted({**latest.subject.unknowable, **evaluation.performance.errors, **evaluation.errors}.items()),
     )
-
-
-def _badges(evaluation: Evaluation, together: MultivariateOutcome | None) -> list[Badge]:
-    badges = [_verdict(evaluation)]
-    if together is not None and together.drift.drifted:
-        badges.append(Badge("features drifted together", "bad"))
-    if evaluation.concept_drift is not None and evaluation.concept_drift.drifted:
-        badges.append(Badge("errs more than before", "bad"))
-    return badges
-
-
-def _verdict(evaluation: Evaluation) -> Badge:
-    if evaluation.dataset_drift is None:
-        return Badge("no verdict" if evaluation.calibrated else "not calibrated yet", "quiet")
-    return Badge("drift", "bad") if evaluation.dataset_drift else Badge("no drift", "good")
 
 
 def _facts(latest: Outcome, now: datetime) -> list[tuple[str, str]]:
@@ -143,13 +125,11 @@ def _facts(latest: Outcome, now: datetime) -> list[tuple[str, str]]:
         facts.append(("Pace", pace(window.rows_per_second)))
     if window.duplicate_ratio:
         facts.append(("Repeated rows", f"{window.duplicate_ratio:.1%}"))
-    if concept := evaluation.concept_drift:
-        limit = "" if concept.threshold is None else f" (chance: up to {concept.threshold:+.0%})"
-        facts.append(("Error against reference", f"{concept.ratio:+.0%}{limit}"))
     return facts
 
 
 def _features(latest: Outcome, history: Sequence[Outcome]) -> list[FeatureRow]:
+    bad = {verdict.feature for verdict in latest.evaluation.data_quality if verdict.detected}
     return [
         FeatureRow(
             name=column.column,
@@ -158,6 +138,7 @@ def _features(latest: Outcome, history: Sequence[Outcome]) -> list[FeatureRow]:
             threshold="not yet" if column.threshold is None else number(column.threshold),
             drifted=column.drifted,
             quality=_quality(latest.evaluation.quality.get(column.column)),
+            bad_quality=column.column in bad,
             line=draw(_shares(column.column, history)),
         )
         for column in latest.evaluation.drift.values()
@@ -197,11 +178,20 @@ def _performance(evaluation: Evaluation, history: Sequence[Outcome], task: Task)
     return Performance(
         headline=TITLES[task],
         chart=_course(history, HEADLINE[task], then.get(HEADLINE[task])),
+        verdicts=[(name, growth_badge(found)) for name, found in _growths(evaluation).items() if found],
         measures=[
             MeasureRow(name.replace("_", " "), number(value), number(then.get(name)))
             for name, value in now.items()
         ],
     )
+
+
+def _growths(evaluation: Evaluation) -> dict[str, ErrorGrowth | None]:
+    return {
+        "Error against reference": evaluation.concept_drift,
+        "Unexplained by the features": evaluation.unexplained_error,
+        "Estimated against reference": evaluation.estimated_degradation,
+    }
 
 
 def _course(history: Sequence[Outcome], measure: str, reference: float | None) -> Chart | None:
@@ -227,11 +217,6 @@ def _segment(name: str, found: SegmentEvaluation, task: Task) -> SegmentRow:
         now=number(found.performance.measures.get(measure)),
         estimated=number(found.estimated.get(ESTIMATED + measure)),
         reference=number(found.reference_performance.measures.get(measure)),
-        drift=_segment_verdict(found),
+        fairness=growth_badge(found.fairness_gap),
+        drift=segment_badge(found),
     )
-
-
-def _segment_verdict(found: SegmentEvaluation) -> Badge:
-    if found.drifted is None:
-        return Badge("too few rows", "quiet")
-    return Badge(", ".join(found.drifted_columns), "bad") if found.drifted else Badge("no drift", "good")

@@ -4,6 +4,7 @@ from typing import Any
 
 from evaluation.by_segment import SegmentEvaluation
 from evaluation.drift import ColumnDrift
+from evaluation.error_growth import ErrorGrowth
 from evaluation.multivariate import METHOD
 from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome
 
@@ -43,6 +44,7 @@ def _not_judged(monitor: ModelMonitor, min_rows: int) -> dict[str, Any]:
         "drifted_features_ratio": None,
         "features": [],
         "quality": {},
+        "data_quality": [],
         "multivariate": None,
         "performance": None,
         "segments": [],
@@ -69,6 +71,7 @@ def _judged(outcome: Outcome, together: MultivariateOutcome | None) -> dict[str,
         "drifted_features_ratio": evaluation.drifted_ratio,
         "features": [_feature(column) for column in evaluation.drift.values()],
         "quality": dict(evaluation.quality),
+        "data_quality": list(evaluation.data_quality),
         "multivariate": _multivariate(together),
         "performance": _performance(outcome),
         "segments": [_segment(name, segment) for name, segment in evaluation.segments.items()],
@@ -112,8 +115,18 @@ def _performance(outcome: Outcome) -> dict[str, Any]:
         "concept_drift_ratio": concept.ratio if concept else None,
         "concept_drift_threshold": concept.threshold if concept else None,
         "concept_drift": concept.drifted if concept else None,
+        "unexplained_error": _growth(evaluation.unexplained_error),
+        "estimated_degradation": _growth(evaluation.estimated_degradation),
+        "prediction_mean": evaluation.prediction_mean,
+        "reference_prediction_mean": outcome.subject.reference.prediction_mean,
         "errors": dict(now.errors),
     }
+
+
+def _growth(found: ErrorGrowth | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {"ratio": found.ratio, "threshold": found.threshold, "detected": found.drifted}
 
 
 def _segment(name: str, segment: SegmentEvaluation) -> dict[str, Any]:
@@ -125,4 +138,5 @@ def _segment(name: str, segment: SegmentEvaluation) -> dict[str, Any]:
         "features": [_feature(column) for column in segment.drift.values()],
         "measures": {**segment.performance.measures, **segment.estimated},
         "reference": {**segment.reference_performance.measures, **segment.reference_estimated},
+        "fairness_gap": _growth(segment.fairness_gap),
     }

@@ -1,39 +1,51 @@
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.concept_drift import ConceptDrift, ReferenceErrors, measure_concept_drift
-from evaluation.performance import Performance
+from evaluation.concept_drift import (
+    EstimatedReference,
+    measure_concept_drift,
+    measure_estimated_degradation,
+    measure_unexplained_error,
+)
+from evaluation.error_growth import SMALLEST_GROWTH, ErrorGrowth, Moments
+from evaluation.performance import labelled_errors
 
 ROWS = 10_000
 
 
-def frame_of(errors: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame({"prediction": errors, "target": 0.0})
+def heavy(random: np.random.Generator, rows: int) -> np.ndarray:
+    """Errors with a heavy tail."""
+    return random.lognormal(0, 0.8, rows)
 
 
-def found_in(errors: np.ndarray, reference: ReferenceErrors, rate: float | None = 0.01) -> ConceptDrift:
-    now = Performance(len(errors), {"mae": float(np.abs(errors).mean())})
-    found = measure_concept_drift(now, reference, "regression", rate)
+def rare(random: np.random.Generator, rows: int) -> np.ndarray:
+    """A wrong class in five of 100 rows."""
+    return (random.random(rows) < 0.05).astype(float)
+
+
+def found_in(errors: np.ndarray, reference: Moments | None, rate: float | None = 0.01) -> ErrorGrowth:
+    found = measure_concept_drift(pd.Series(errors), reference, rate)
     assert found is not None
     return found
 
 
-@pytest.mark.parametrize("rows", [30, 200, 2_000])
-def test_errors_that_did_not_grow_alarm_about_as_rarely_as_stated(rows: int) -> None:
-    # Heavy-tailed errors; at a rate of 0.05, 50 of 1,000 windows are expected.
+@pytest.mark.parametrize("errors", [heavy, rare])
+@pytest.mark.parametrize(("known", "rows"), [(300, 600), (ROWS, 30), (ROWS, 2_000)])
+def test_errors_that_did_not_grow_alarm_about_as_rarely_as_stated(
+    errors: Callable[[np.random.Generator, int], np.ndarray], known: int, rows: int
+) -> None:
+    # A new reference each time; at a rate of 0.05, 20 of 400 windows are expected.
     random = np.random.default_rng(1)
-    reference = ReferenceErrors.of(frame_of(random.lognormal(0, 0.8, ROWS)), "regression")
-    assert reference is not None
-    alarms = sum(bool(found_in(random.lognormal(0, 0.8, rows), reference, 0.05).drifted) for _ in range(1_000))
-    assert 20 <= alarms <= 95
+    alarms = [found_in(errors(random, rows), Moments.of(errors(random, known)), 0.05) for _ in range(400)]
+    assert 5 <= sum(bool(found.drifted) for found in alarms) <= 35
 
 
 def test_errors_that_grew_by_half_are_found_in_a_few_hundred_rows() -> None:
     random = np.random.default_rng(2)
-    reference = ReferenceErrors.of(frame_of(random.lognormal(0, 0.8, ROWS)), "regression")
-    assert reference is not None
-    found = found_in(1.5 * random.lognormal(0, 0.8, 300), reference)
+    found = found_in(1.5 * heavy(random, 300), Moments.of(heavy(random, ROWS)))
     assert found.drifted
     assert found.ratio == pytest.approx(0.5, abs=0.2)
     assert found.threshold is not None
@@ -41,27 +53,114 @@ def test_errors_that_grew_by_half_are_found_in_a_few_hundred_rows() -> None:
 
 
 def test_a_model_that_got_better_has_not_drifted() -> None:
-    reference = ReferenceErrors(ROWS, 1.0, 1.0, 2.0)
-    assert found_in(np.full(100, 0.1), reference).drifted is False
+    assert found_in(np.full(100, 0.1), Moments(ROWS, 1.0, 1.0, 2.0)).drifted is False
 
 
 def test_without_a_rate_there_is_a_ratio_and_no_verdict() -> None:
-    assert found_in(np.full(100, 2.0), ReferenceErrors(ROWS, 1.0, 1.0, 2.0), None) == ConceptDrift(1.0, None, None)
+    assert found_in(np.full(100, 2.0), Moments(ROWS, 1.0, 1.0, 2.0), None) == ErrorGrowth(1.0, None, None)
 
 
 def test_a_wrong_class_is_an_error_of_one() -> None:
     rows = pd.DataFrame({"prediction": ["a"] * 100, "target": ["a"] * 90 + ["b"] * 10})
-    reference = ReferenceErrors.of(rows, "classification")
-    assert reference is not None
+    reference = Moments.of(labelled_errors(rows, "classification"))
     assert reference.mean == pytest.approx(0.1)
-    found = measure_concept_drift(Performance(200, {"accuracy": 0.6}), reference, "classification", 0.01)
-    assert found is not None
-    assert found.ratio == pytest.approx(3.0)
+    found = found_in(rare(np.random.default_rng(1), 200) + 0.4, reference)
+    assert found.ratio == pytest.approx(3.5, abs=0.5)
     assert found.drifted
 
 
 def test_too_few_labelled_rows_a_perfect_model_or_no_labels_now_give_nothing() -> None:
-    assert ReferenceErrors.of(frame_of(np.ones(29)), "regression") is None
-    perfect = ReferenceErrors.of(frame_of(np.zeros(100)), "regression")
-    assert measure_concept_drift(Performance(50, {"mae": 1.0}), perfect, "regression", 0.01) is None
-    assert measure_concept_drift(Performance(0), ReferenceErrors(9, 1.0, 1.0, 0.0), "regression", 0.01) is None
+    ones = pd.Series(np.ones(50))
+    assert measure_concept_drift(ones, None, 0.01) is None
+    assert measure_concept_drift(ones, Moments.of(np.zeros(100)), 0.01) is None
+    assert measure_concept_drift(ones[:29], Moments.of(ones), 0.01) is None
+
+
+def test_errors_that_are_all_equal_differ_by_more_than_rounding_before_they_alarm() -> None:
+    reference = Moments.of(np.full(100, 0.1 + 0.2))
+    assert found_in(np.full(50, 0.3), reference).drifted is False
+    assert found_in(np.full(50, 0.3000001), reference) == ErrorGrowth(
+        pytest.approx(0, abs=1e-6), SMALLEST_GROWTH, False
+    )
+    assert found_in(np.full(50, 0.31), reference).drifted is True
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
+def test_errors_too_large_for_a_float_give_no_verdict_and_stop_nothing() -> None:
+    huge = np.array([1e200, 1e-200] * 50)
+    assert found_in(huge, Moments.of(huge)).drifted is None
+    assert measure_concept_drift(pd.Series(np.full(50, 1e308)), Moments.of(np.full(100, 0.5)), 0.01) is None
+
+
+@pytest.fixture
+def estimated() -> EstimatedReference:
+    """Rows that are expected to err by 1 to 3 and do so, give or take a heavy tail."""
+    expected, errors = expected_and_errors(ROWS, seed=0)
+    return EstimatedReference.of(errors.to_numpy(), expected)
+
+
+def expected_and_errors(
+    rows: int, *, seed: int, scale: float = 1.0
+) -> tuple["pd.Series[float]", "pd.Series[float]"]:
+    random = np.random.default_rng(seed)
+    expected = scale * random.uniform(1.0, 3.0, rows)
+    errors = expected * heavy(random, rows) / np.exp(0.32)  # whose mean is 1
+    return pd.Series(expected), pd.Series(errors)
+
+
+def alarms_among(found: list[ErrorGrowth | None]) -> int:
+    return sum(bool(growth and growth.drifted) for growth in found)
+
+
+def test_neither_the_unexplained_nor_the_estimated_error_alarms_more_often_than_stated(
+    estimated: EstimatedReference,
+) -> None:
+    windows = [expected_and_errors(500, seed=seed) for seed in range(1, 201)]
+    unexplained = [measure_unexplained_error(errors, expected, estimated, 0.05) for expected, errors in windows]
+    degraded = [measure_estimated_degradation(expected, estimated, 0.05) for expected, _ in windows]
+    assert 1 <= alarms_among(unexplained) <= 22
+    assert 1 <= alarms_among(degraded) <= 22
+
+
+def test_rows_that_are_harder_are_estimated_degradation_and_explain_their_error(
+    estimated: EstimatedReference,
+) -> None:
+    expected, errors = expected_and_errors(1_000, seed=3, scale=1.5)
+    degraded = measure_estimated_degradation(expected, estimated, 0.01)
+    assert degraded is not None
+    assert degraded.drifted
+    assert degraded.ratio == pytest.approx(0.5, abs=0.05)
+    unexplained = measure_unexplained_error(errors, expected, estimated, 0.01)
+    assert unexplained is not None
+    assert unexplained.drifted is False
+
+
+def test_error_beyond_the_estimate_is_found_though_it_is_below_the_references(
+    estimated: EstimatedReference,
+) -> None:
+    expected, errors = expected_and_errors(2_000, seed=1, scale=0.6)
+    errors *= 1.3
+    realised = measure_concept_drift(errors, Moments.of(expected_and_errors(ROWS, seed=0)[1]), 0.01)
+    assert realised is not None
+    assert realised.ratio < 0
+    unexplained = measure_unexplained_error(errors, expected, estimated, 0.01)
+    assert unexplained is not None
+    assert unexplained.drifted
+    assert unexplained.ratio == pytest.approx(0.6 * 0.3, abs=0.06)
+
+
+def test_rows_without_target_or_estimate_count_on_neither_side(estimated: EstimatedReference) -> None:
+    expected, errors = expected_and_errors(60, seed=1)
+    assert measure_unexplained_error(errors[:29], expected, estimated, 0.01) is None
+    assert measure_unexplained_error(errors, expected.where(expected.index < 29), estimated, 0.01) is None
+    assert measure_unexplained_error(errors[:0], expected, estimated, 0.01) is None
+    assert measure_estimated_degradation(expected.where(expected.index < 29), estimated, 0.01) is None
+    whole = measure_unexplained_error(errors[:40], expected[:40], estimated, 0.01)
+    assert measure_unexplained_error(errors[:40], expected, estimated, 0.01) == whole
+
+
+def test_a_reference_without_error_leaves_nothing_to_compare_with() -> None:
+    zeros = pd.Series(np.zeros(200))
+    perfect = EstimatedReference.of(zeros.to_numpy(), zeros)
+    assert measure_unexplained_error(zeros + 1.0, zeros, perfect, 0.01) is None
+    assert measure_estimated_degradation(zeros + 1.0, perfect, 0.01) is None

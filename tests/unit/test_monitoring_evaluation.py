@@ -1,6 +1,8 @@
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -9,8 +11,8 @@ from evaluation.calibration import Calibration, ColumnThresholds, calibrate, cal
 from evaluation.estimation import PerformanceEstimator
 from evaluation.multivariate import METHOD
 from evaluation.reference import Reference
-from tests.bundles import publish_trips
-from tests.events import START
+from tests.bundles import make_trips, publish_trips
+from tests.events import START, body_of, predictions_from, targets_from
 from tests.monitoring_harness import NOW, FakeStore, Harness, trip_events
 
 
@@ -177,6 +179,63 @@ def test_concept_drift_has_a_threshold_and_a_verdict(harness: Harness, calibrati
     samples = harness.samples()
     assert samples["sextant_concept_drift_ratio", ""] < samples["sextant_concept_drift_threshold", ""]
     assert samples["sextant_concept_drift_detected", ""] == 0
+
+
+@pytest.mark.parametrize("name", ["unexplained_error", "estimated_degradation"])
+def test_what_the_estimate_adds_has_a_ratio_a_threshold_and_a_verdict(
+    harness: Harness, calibration: Calibration, name: str
+) -> None:
+    harness.calibrate_with(calibration)
+    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().subject.reference))
+    harness.post(trip_events(300))
+    harness.evaluator.beat()
+    told = harness.drift()["performance"][name]
+    samples = {part: harness.samples()[f"sextant_{name}_{part}", ""] for part in told}
+    assert samples == pytest.approx({part: float(value) for part, value in told.items()})
+    assert told["ratio"] < told["threshold"]
+    assert told["detected"] is False
+
+
+def test_the_mean_prediction_stands_beside_the_references(harness: Harness) -> None:
+    harness.post(trip_events(200, factor=2.0))
+    harness.evaluator.beat()
+    samples, told = harness.samples(), harness.drift()["performance"]
+    assert samples["sextant_prediction_mean", ""] == pytest.approx(told["prediction_mean"])
+    assert samples["sextant_reference_prediction_mean", ""] == pytest.approx(told["reference_prediction_mean"])
+    assert told["prediction_mean"] > 1.3 * told["reference_prediction_mean"]
+
+
+def test_a_segment_that_is_served_worse_has_a_fairness_gap(harness: Harness, calibration: Calibration) -> None:
+    harness.calibrate_with(calibration)
+    trips = make_trips(300, seed=5)
+    error = (trips["target"] - trips["prediction"]) * trips["payment_type"].map({"1": 1.0, "2": 3.0, "3": 1.0})
+    harness.post(labelled_events(trips.assign(target=trips["prediction"] + error)))
+    harness.evaluator.beat()
+    worse, other = (harness.segment_samples(f"payment_type={value}") for value in ("2", "1"))
+    assert worse["sextant_fairness_gap_ratio", ""] > worse["sextant_fairness_gap_threshold", ""] > 0
+    assert (worse["sextant_fairness_gap_detected", ""], other["sextant_fairness_gap_detected", ""]) == (1, 0)
+    segments = {segment["segment"]: segment["fairness_gap"] for segment in harness.drift()["segments"]}
+    assert segments["payment_type=2"]["detected"] is True
+    assert segments["payment_type=3"] is None
+
+
+def labelled_events(trips: pd.DataFrame) -> dict[str, Any]:
+    predictions = predictions_from(trips)
+    return body_of(predictions, targets_from(trips, predictions))
+
+
+def test_data_quality_has_a_verdict_for_each_feature_and_check(harness: Harness, calibration: Calibration) -> None:
+    harness.calibrate_with(calibration)
+    body = trip_events(200)
+    for prediction in body["predictions"][:20]:
+        prediction["features"]["PULocationID"] = "nowhere"
+    harness.post(body)
+    harness.evaluator.beat()
+    families = text_string_to_metric_families(harness.client.get("/metrics").text)
+    samples = [s for family in families for s in family.samples if s.name == "sextant_data_quality_detected"]
+    told = {(s.labels["feature"], s.labels["check"]): bool(s.value) for s in samples}
+    assert {key for key, detected in told.items() if detected} == {("PULocationID", "unseen_category")}
+    assert told == {(v["feature"], v["check"]): v["detected"] for v in harness.drift()["data_quality"]}
 
 
 def test_every_metric_has_a_help_text(harness: Harness) -> None:

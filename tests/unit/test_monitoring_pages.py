@@ -100,6 +100,21 @@ def test_the_live_page_says_when_the_model_errs_more_than_chance_allows(
     assert "errs more than before" in harness.client.get("/").text
 
 
+def test_the_live_page_names_each_verdict_where_one_would_look(harness: Harness, calibration: Calibration) -> None:
+    harness.calibrate_with(calibration)
+    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().subject.reference))
+    trips = make_trips(300, seed=5).assign(DOLocationID="nowhere")
+    harsh = trips["payment_type"].map({"1": 0.0, "2": 40.0, "3": 0.0})
+    predictions = predictions_from(trips)
+    harness.post(body_of(predictions, targets_from(trips.assign(target=trips["target"] + harsh), predictions)))
+    harness.evaluator.beat()
+    page = harness.client.get("/").text
+    for text in ("unexplained error", "fairness gap", "data quality", "Unexplained by the features"):
+        assert text in page, text
+    assert '<small class="bad">100.0% unseen</small>' in page
+    assert "too few labels" in page  # payment_type=3
+
+
 def test_hostile_reasons_are_escaped_on_the_live_page(tmp_path: Path, tmp_path_factory: Any) -> None:
     odd = Feature(name="trip_distance", kind="numerical", drift_method="<script>alert(1)</script>")
     schema = FeatureSchema(features=(odd,))

@@ -1,0 +1,56 @@
+"""Verdicts in a word or two, for people who look at the live page."""
+
+from dataclasses import dataclass
+
+from evaluation.by_segment import SegmentEvaluation
+from evaluation.error_growth import ErrorGrowth
+from evaluation.evaluate import Evaluation
+from monitoring_service.model_monitor import MultivariateOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A verdict in a word or two, and how it looks: good, bad or quiet."""
+
+    text: str
+    kind: str
+
+
+def model_badges(evaluation: Evaluation, together: MultivariateOutcome | None) -> list[Badge]:
+    """Whether anything drifted, and each of the other verdicts that alarms."""
+    gaps = [segment.fairness_gap for segment in evaluation.segments.values()]
+    alarms = {
+        "features drifted together": together is not None and together.drift.drifted,
+        "errs more than before": _grew(evaluation.concept_drift),
+        "unexplained error": _grew(evaluation.unexplained_error),
+        "estimated to err more": _grew(evaluation.estimated_degradation),
+        "fairness gap": any(map(_grew, gaps)),
+        "data quality": any(verdict.detected for verdict in evaluation.data_quality),
+    }
+    return [_drift_badge(evaluation), *(Badge(text, "bad") for text, alarmed in alarms.items() if alarmed)]
+
+
+def _grew(growth: ErrorGrowth | None) -> bool:
+    return growth is not None and bool(growth.drifted)
+
+
+def _drift_badge(evaluation: Evaluation) -> Badge:
+    if evaluation.dataset_drift is None:
+        return Badge("no verdict" if evaluation.calibrated else "not calibrated yet", "quiet")
+    return Badge("drift", "bad") if evaluation.dataset_drift else Badge("no drift", "good")
+
+
+def growth_badge(found: ErrorGrowth | None) -> Badge:
+    """By how much an error grew, and how much of that may be chance."""
+    if found is None:
+        return Badge("too few labels", "quiet")
+    if found.threshold is None:
+        return Badge(f"{found.ratio:+.0%}", "quiet")
+    return Badge(f"{found.ratio:+.0%} (chance: up to {found.threshold:+.0%})", "bad" if found.drifted else "good")
+
+
+def segment_badge(found: SegmentEvaluation) -> Badge:
+    """Which columns of a segment drifted."""
+    if found.drifted is None:
+        return Badge("too few rows", "quiet")
+    return Badge(", ".join(found.drifted_columns), "bad") if found.drifted else Badge("no drift", "good")
