@@ -1,6 +1,9 @@
 """The monitoring service over HTTP: takes events, shows what the evaluations found."""
 
+from typing import Any
+
 from flask import Flask, Response, render_template, request
+from markupsafe import Markup
 from prometheus_client.exposition import choose_encoder
 
 from contracts.http import Problem, answer_errors_as_problems, json_response, read_json
@@ -9,13 +12,14 @@ from monitoring_service.ingest import WrongShapeError
 from monitoring_service.model_monitor import ModelMonitor
 from monitoring_service.page import card
 from monitoring_service.reports import WindowReports
+from monitoring_service.runbooks import OVERVIEW, Runbooks
 from monitoring_service.service import MonitoringService
 from monitoring_service.views import drift_view
 
 MAX_BODY_BYTES = 32 << 20
 
 
-def create_app(settings: Settings, service: MonitoringService) -> Flask:
+def create_app(settings: Settings, service: MonitoringService, runbooks: Runbooks | None = None) -> Flask:
     """The app around a service, whose threads the caller starts and stops."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -23,6 +27,7 @@ def create_app(settings: Settings, service: MonitoringService) -> Flask:
     _add_event_route(app, service)
     _add_model_routes(app, settings, service)
     _add_operator_routes(app, service)
+    _add_runbook_routes(app, runbooks or Runbooks())
     return app
 
 
@@ -49,11 +54,7 @@ def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService
         now = service.clock()
         cards = [card(monitor, settings.window_min_rows, now) for monitor in service.monitors]
         problems = [f"{part}: {reason}" for part, reason in service.problems().items()]
-        response = Response(render_template("live.html", cards=cards, problems=problems, now=now))
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-        )
-        return response
+        return _page("live.html", cards=cards, problems=problems, now=now)
 
     @app.get("/models/<name>/drift")
     def drift(name: str) -> Response:
@@ -62,6 +63,26 @@ def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService
     @app.get("/models/<name>/report")
     def report(name: str) -> Response:
         return Response(reports.html(monitor_of(name)), mimetype="text/html")
+
+
+def _add_runbook_routes(app: Flask, runbooks: Runbooks) -> None:
+    @app.get("/docs/runbooks/")
+    def runbook_list() -> Response:
+        overview = Markup(runbooks.html(OVERVIEW) or "")  # noqa: S704 - its HTML was escaped
+        return _page("runbooks.html", title="Runbooks", body=overview, alerts=runbooks.alerts())
+
+    @app.get("/docs/runbooks/<alert>.md")
+    def runbook(alert: str) -> Response:
+        html = runbooks.html(alert)
+        if html is None:
+            raise Problem(404, f"there is no runbook {alert[:100]!r} here")
+        return _page("runbooks.html", title=alert, body=Markup(html))  # noqa: S704 - as above
+
+
+def _page(template: str, **content: Any) -> Response:
+    response = Response(render_template(template, **content))
+    response.headers["Content-Security-Policy"] = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    return response
 
 
 def _add_operator_routes(app: Flask, service: MonitoringService) -> None:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from prometheus_client import CollectorRegistry, Info, disable_created_metrics
+
 from contracts.event_store import EventStore
 from contracts.settings import Settings
 from evaluation.calibration_cache import CalibrationCache
@@ -30,6 +32,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def publish_links(registry: CollectorRegistry, settings: Settings) -> None:
+    """Tell in a metric where people open the pages, so that dashboards can link to them."""
+    links = Info("sextant_links", "The public addresses of the pages; always 1.", registry=registry)
+    links.info(
+        {
+            "live_page": settings.live_page_url,
+            "reports": settings.reports_url,
+            "grafana": settings.grafana_url,
+        }
+    )
+
+
 class MonitoringService:
     """Windows of all models, judged in the background; nothing runs before start()."""
 
@@ -39,6 +53,7 @@ class MonitoringService:
         self.monitors = Monitors(settings.models_dir, settings.window_size)
         self.monitors.load()
         self.metrics = MonitoringMetrics(self.monitors)
+        publish_links(self.metrics.registry, settings)
         self.refill = Refill(self.monitors, store, window_size=settings.window_size, clock=clock)
         self._stop = threading.Event()
         self._beats = self._threads()
@@ -46,6 +61,7 @@ class MonitoringService:
     @classmethod
     def with_mongodb(cls, settings: Settings) -> "MonitoringService":
         """The service as it runs: refilled from MongoDB; raises BundleError without a usable bundle."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each counter that nobody reads
         store = EventStore.connect(settings.mongodb_uri, settings.mongodb_database, timeout=STORE_TIMEOUT)
         return cls(settings, store)
 

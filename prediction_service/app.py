@@ -50,7 +50,7 @@ def _add_work_routes(app: Flask, service: PredictionService, metrics: Metrics) -
     @app.post("/predict")
     @app.post("/models/<name>/predict")
     def predict(name: str | None = None) -> Response:
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.thread_time()
         model, count, outcome = None, 1, "error"
         try:
             model = service.model(name)
@@ -66,7 +66,14 @@ def _add_work_routes(app: Flask, service: PredictionService, metrics: Metrics) -
             raise
         finally:
             name, version = (model.manifest.name, model.manifest.version) if model else ("", "")
-            metrics.observe(name, version, outcome, records=count, seconds=time.perf_counter() - began)
+            metrics.observe(
+                name,
+                version,
+                outcome,
+                records=count,
+                seconds=time.perf_counter() - began,
+                cpu_seconds=time.thread_time() - cpu_began,
+            )
         answers = [wire_answer(prediction) for prediction in predictions]
         log.info("predicted", model=model.manifest.name, count=count, prediction_id=answers[0]["prediction_id"])
         return json_response({"predictions": answers} if isinstance(body, list) else answers[0])

@@ -16,9 +16,11 @@ LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 class Metrics:
     """Counts what is asked and answered; `outcome` is ok, invalid, unavailable or error."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, *, at_scrape: Iterable[Collector] = ()) -> None:
+        """`at_scrape`: read once for all workers, by the one that is scraped."""
         self.registry = registry or CollectorRegistry()
-        self._known: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
+        self._at_scrape = tuple(at_scrape)
+        self._known: dict[tuple[str, str, str], tuple[Counter, Histogram, Counter]] = {}
         self.predictions = Counter(
             "sextant_predictions_total",
             "Predictions asked for, by outcome; one for each record, or for a request that was not understood.",
@@ -30,6 +32,12 @@ class Metrics:
             "Time from the start of a prediction request to its answer, the write to disk included.",
             ["model", "version", "outcome"],
             buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.cpu_seconds = Counter(
+            "sextant_prediction_cpu_seconds_total",
+            "CPU time of prediction requests, from validation to the event on disk; HTTP comes on top.",
+            ["model", "version"],
             registry=self.registry,
         )
         self.rejected_values = Counter(
@@ -45,11 +53,14 @@ class Metrics:
             registry=self.registry,
         )
 
-    def observe(self, model: str, version: str, outcome: str, *, records: int, seconds: float) -> None:
+    def observe(
+        self, model: str, version: str, outcome: str, *, records: int, seconds: float, cpu_seconds: float
+    ) -> None:
         """Count one request for predictions; model and version are empty where none was found."""
-        predictions, duration = self._children(model, version, outcome)
+        predictions, duration, cpu = self._children(model, version, outcome)
         predictions.inc(records)
         duration.observe(seconds)
+        cpu.inc(cpu_seconds)
 
     def count_rejected(self, manifest: Manifest, errors: Iterable[Mapping[str, Any]]) -> None:
         """Count the wrong fields of a refused request; only features, since other names are the client's."""
@@ -58,10 +69,15 @@ class Metrics:
             if error["field"] in features:
                 self.rejected_values.labels(manifest.name, manifest.version, error["field"]).inc()
 
-    def _children(self, *labels: str) -> tuple[Counter, Histogram]:
+    def _children(self, *labels: *tuple[str, str, str]) -> tuple[Counter, Histogram, Counter]:
         # labels() validates and locks at every call; this is on the request path.
         if labels not in self._known:
-            self._known[labels] = (self.predictions.labels(*labels), self.duration.labels(*labels))
+            model, version, _ = labels
+            self._known[labels] = (
+                self.predictions.labels(*labels),
+                self.duration.labels(*labels),
+                self.cpu_seconds.labels(model, version),
+            )
         return self._known[labels]
 
     def exposition(self, manifests: list[Manifest]) -> bytes:
@@ -70,19 +86,39 @@ class Metrics:
         if directory := multiprocess_dir():
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
-        models = CollectorRegistry()
-        models.register(_ModelInfo(manifests))
-        return generate_latest(registry) + generate_latest(models)
+        at_scrape = CollectorRegistry()
+        for collector in (ModelInfo(manifests), *self._at_scrape):
+            at_scrape.register(collector)
+        return generate_latest(registry) + generate_latest(at_scrape)
 
 
-class _ModelInfo(Collector):
+class ModelInfo(Collector):
+    """Which model versions are live."""
+
     def __init__(self, manifests: list[Manifest]) -> None:
         self._manifests = manifests
 
     def collect(self) -> Iterator[Metric]:
+        """One sample for each model."""
         info = GaugeMetricFamily(
             "sextant_model_info", "Live model versions; always 1.", labels=["model", "version", "task"]
         )
         for manifest in self._manifests:
             info.add_metric([manifest.name, manifest.version, manifest.task], 1)
         yield info
+
+
+class CpuPrice(Collector):
+    """What an hour of one CPU core costs, so that rules can tell what predictions cost; silent while it is 0."""
+
+    def __init__(self, per_hour: float) -> None:
+        self._per_hour = per_hour
+
+    def collect(self) -> Iterator[Metric]:
+        """The price, where one is set."""
+        if self._per_hour > 0:
+            yield GaugeMetricFamily(
+                "sextant_cpu_price_per_hour",
+                "Price of one CPU core for an hour (CPU_PRICE_PER_HOUR).",
+                self._per_hour,
+            )

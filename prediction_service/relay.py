@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import structlog
-from prometheus_client import start_http_server
+from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
 
 from contracts.errors import Fatal
 from contracts.event_store import EventStore
@@ -16,7 +16,7 @@ from contracts.logs import configure_logging
 from contracts.settings import Settings, load_settings
 from prediction_service.delivery import Delivery
 from prediction_service.outbox import Outbox
-from prediction_service.relay_metrics import relay_registry
+from prediction_service.relay_metrics import RelayMetrics
 from prediction_service.sinks import MongoSink, MonitoringSink
 
 log = structlog.get_logger(__name__)
@@ -28,30 +28,26 @@ def run(settings: Settings, stop: threading.Event) -> None:
     def open_outbox() -> Outbox:
         return Outbox(settings.outbox_file, settings.outbox_max_bytes)
 
-    open_outbox().close()
+    metrics = RelayMetrics(open_outbox, settings.outbox_max_bytes)
     lock = _lock_alone(settings.outbox_file)
     store = EventStore.connect(settings.mongodb_uri, settings.mongodb_database)
-    registry, failures = relay_registry(open_outbox)
-
-    def count_failure(sink: str) -> None:
-        failures.labels(sink).inc()
-
     deliveries = [
-        Delivery(open_outbox, MongoSink(store), on_failure=count_failure),
+        Delivery(open_outbox, MongoSink(store), on_failure=metrics.count_failure),
         Delivery(
             open_outbox,
             MonitoringSink(settings.monitoring_url),
             max_backlog=settings.monitoring_max_backlog,
-            on_failure=count_failure,
+            on_failure=metrics.count_failure,
         ),
     ]
-    server, _ = _serve_metrics(settings, registry)
+    server, _ = _serve_metrics(settings, metrics.registry)
     threads = [threading.Thread(target=delivery.run, args=(stop,)) for delivery in deliveries]
     for thread in threads:
         thread.start()
     log.info("relay started", outbox=str(settings.outbox_file))
     _wait(threads, stop)
     server.shutdown()
+    metrics.close()
     store.close()
     os.close(lock)
     log.info("relay stopped")
@@ -70,7 +66,7 @@ def _wait(threads: list[threading.Thread], stop: threading.Event) -> None:
         raise Fatal("a delivery ended unexpectedly; its error is in the log")
 
 
-def _serve_metrics(settings: Settings, registry):  # type: ignore[no-untyped-def]
+def _serve_metrics(settings: Settings, registry: CollectorRegistry):  # type: ignore[no-untyped-def]
     try:
         return start_http_server(settings.relay_port, settings.bind_host, registry)
     except OSError as error:
@@ -94,6 +90,7 @@ def main() -> None:
     try:
         settings = load_settings()
         configure_logging("relay", settings.log_level)
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each counter that nobody reads
         run(settings, stop)
     except Fatal as error:
         sys.exit(f"relay: {error}")

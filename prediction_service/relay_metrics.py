@@ -1,29 +1,47 @@
 """Every metric of the relay: read from the outbox file at each scrape, so that a restart forgets nothing."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from prediction_service.outbox import Outbox
-from prediction_service.outbox_types import SINKS
+from prediction_service.outbox_types import SINKS, SinkCounts
 
 
-def relay_registry(open_outbox: Callable[[], Outbox]) -> tuple[CollectorRegistry, Counter]:
-    """A registry with all relay metrics, and the counter of failed deliveries (label sink)."""
-    registry = CollectorRegistry()
-    registry.register(OutboxCollector(open_outbox))
-    failures = Counter(
-        "sextant_delivery_failures_total",
-        "Batches that a sink did not take and that were sent again.",
-        ["sink"],
-        registry=registry,
-    )
-    for sink in SINKS:
-        failures.labels(sink)
-    return registry, failures
+class RelayMetrics:
+    """The registry of one relay, and the counter that its deliveries increase."""
+
+    def __init__(self, open_outbox: Callable[[], Outbox], limit_bytes: int) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._outbox = OutboxCollector(open_outbox)
+        self.registry.register(self._outbox)
+        self._failures = Counter(
+            "sextant_delivery_failures_total",
+            "Batches that a sink did not take and that were sent again.",
+            ["sink"],
+            registry=self.registry,
+        )
+        for sink in SINKS:
+            self._failures.labels(sink)
+        limit = Gauge(
+            "sextant_outbox_limit_bytes",
+            "Bytes of events beyond which /predict answers 503 (OUTBOX_MAX_BYTES).",
+            registry=self.registry,
+        )
+        limit.set(limit_bytes)
+
+    def count_failure(self, sink: str) -> None:
+        """A sink did not take a batch."""
+        self._failures.labels(sink).inc()
+
+    def close(self) -> None:
+        """Close the outbox, after the last scrape."""
+        self._outbox.close()
 
 
 class OutboxCollector(Collector):
@@ -31,14 +49,24 @@ class OutboxCollector(Collector):
 
     def __init__(self, open_outbox: Callable[[], Outbox]) -> None:
         self._open_outbox = open_outbox
+        self._outbox = open_outbox()
+        self._lock = threading.Lock()  # two scrapes may come at once
+
+    def close(self) -> None:
+        """Close the outbox."""
+        with self._lock:
+            self._outbox.close()
+
+    def _read(self) -> tuple[dict[str, SinkCounts], int]:
+        with self._lock:
+            if self._outbox.replaced:
+                old, self._outbox = self._outbox, self._open_outbox()
+                old.close()
+            return self._outbox.counts(), self._outbox.bytes_used()
 
     def collect(self) -> Iterator[Metric]:
         """The counts of one consistent view of the file."""
-        outbox = self._open_outbox()
-        try:
-            counts, used = outbox.counts(), outbox.bytes_used()
-        finally:
-            outbox.close()
+        counts, used = self._read()
         accepted = CounterMetricFamily(
             "sextant_events_accepted", "Events that were acknowledged.", labels=["sink"]
         )

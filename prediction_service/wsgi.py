@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import os
 
 from flask import Flask
 
@@ -10,8 +11,9 @@ from contracts.logs import configure_logging
 from contracts.settings import load_settings
 from prediction_service.app import create_app
 from prediction_service.live_models import LiveModels
-from prediction_service.metrics import Metrics
+from prediction_service.metrics import CpuPrice, Metrics
 from prediction_service.outbox import Outbox
+from prediction_service.process_metrics import ProcessesCollector
 from prediction_service.service import PredictionService
 
 
@@ -32,6 +34,7 @@ def application() -> Flask:
             return str(error)
         return None
 
-    app = create_app(settings, service, Metrics(), outbox_problem)
+    metrics = Metrics(at_scrape=[ProcessesCollector(os.getppid()), CpuPrice(settings.cpu_price_per_hour)])
+    app = create_app(settings, service, metrics, outbox_problem)
     gc.freeze()  # what is loaded now stays; the garbage collector need not look through it during requests
     return app

@@ -10,13 +10,14 @@ from contracts.settings import load_settings
 from prediction_service.app import create_app
 from prediction_service.errors import OutboxFull
 from prediction_service.live_models import LiveModels
-from prediction_service.metrics import Metrics
+from prediction_service.metrics import CpuPrice, Metrics
 from prediction_service.outbox_types import NewEvent
 from prediction_service.service import PredictionService
 from tests.conftest import publish_real_bundles
 
 TRIP = {"PULocationID": 74, "DOLocationID": "41", "trip_distance": 2.0}
 PROBLEM = "application/problem+json"
+CPU_SECONDS = "sextant_prediction_cpu_seconds_total"
 
 
 class FakeEventLog:
@@ -262,6 +263,22 @@ def test_metrics_count_by_model_version_and_outcome(client, metrics):
     assert count(model="", version="", outcome="invalid") == 1
     text = client.get("/metrics").text
     assert 'sextant_model_info{model="iris",task="classification",version="v1"} 1.0' in text
+
+
+def test_the_cpu_time_of_requests_is_counted_for_their_model(client, metrics):
+    client.post("/predict", json=TRIP)
+    client.post("/predict", json={})
+    once = metrics.registry.get_sample_value(CPU_SECONDS, {"model": "taxi", "version": "v1"})
+    client.post("/predict", json=[TRIP] * 500)
+    both = metrics.registry.get_sample_value(CPU_SECONDS, {"model": "taxi", "version": "v1"})
+    assert 0 < once < both < 10
+    assert metrics.registry.get_sample_value(CPU_SECONDS, {"model": "iris", "version": "v1"}) is None
+
+
+@pytest.mark.parametrize(("price", "line"), [(0.05, "\nsextant_cpu_price_per_hour 0.05\n"), (0.0, None)])
+def test_the_price_of_a_cpu_hour_is_there_where_it_is_set(models, log, price, line):
+    page = make_client(models, log, Metrics(at_scrape=[CpuPrice(price)])).get("/metrics").text
+    assert line in page if line else "price" not in page
 
 
 def rejected_values(metrics):
