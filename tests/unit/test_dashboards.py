@@ -1,6 +1,5 @@
-"""Grafana and Prometheus read only metrics that exist, and every panel explains itself."""
+"""The dashboards are current, explain themselves, and read only metrics that exist."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -10,117 +9,174 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
-CONFIG = ROOT / "prometheus" / "prometheus.yml"
-PROVISIONING = ROOT / "grafana" / "provisioning"
+from grafana.__main__ import FOLDER, generated, main, outdated, write
+from monitoring_service.metrics import GAUGES
+from tests import dashboards
 
-NAMES = """
-    predictions_total prediction_duration_seconds feedback_total
-    outbox_events outbox_bytes outbox_oldest_age_seconds
-    events_accepted_total events_delivered_total events_dead_lettered_total events_skipped_total
-    delivery_failures_total model_info
-    drift_score drift_threshold drift_detected drifted_features drifted_features_ratio dataset_drift
-    missing_values_ratio out_of_range_ratio unseen_category_ratio
-    performance reference_performance concept_drift_ratio label_coverage_ratio label_delay_seconds
-    window_rows window_oldest_timestamp_seconds last_evaluation_timestamp_seconds evaluation_duration_seconds
-    evaluation_errors_total
-"""
-METRICS = frozenset("sextant_" + name for name in NAMES.split())
-"""The metrics of the design."""
-
-LABELS = frozenset(
-    {"job", "instance", "le", "model", "version", "outcome", "sink", "feature", "method", "measure", "segment"}
+ROOT = dashboards.ROOT
+UIDS = {"sextant-live-drift", "sextant-performance", "sextant-health", "sextant-delivery", "sextant-fleet"}
+METRIC_FILES = (
+    "monitoring_service/metrics.py",
+    "monitoring_service/service.py",
+    "prediction_service/metrics.py",
+    "prediction_service/relay_metrics.py",
 )
-VARIABLES = {
-    "$__rate_interval": "1m",
-    "$datasource": "prometheus",
-    "$model": "taxi",
-    "$version": "v1",
-    "$feature": "trip_distance",
-    "$measure": "mae",
-}
-
-
-def load(path: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(path.read_text())
-    return data
-
-
-def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+FOREIGN = re.compile(r"(node|mongodb|process)_\w+|up|ALERTS")
+LABELS = """
+    alertname alertstate conn_type device feature fstype instance job le legacy_op_type measure method mode model
+    mountpoint outcome segment severity sink version
+"""
+FUNCTIONS = """
+    and avg avg_over_time bool by count deriv group_left histogram_quantile ignoring increase max max_over_time min
+    offset on or rate sum time topk unless vector without
+"""
 
 
 def panel_cases() -> list[Any]:
     return [
-        pytest.param(panel, id=f"{path.stem}-{panel['title']}")
-        for path in DASHBOARDS
-        for panel in panels(load(path))
+        pytest.param(board, panel, id=f"{board['uid']}-{panel['id']}")
+        for board in dashboards.dashboards()
+        for panel in dashboards.panels(board)
     ]
 
 
-def filled_in(expression: str) -> str:
-    for variable in sorted(VARIABLES, key=len, reverse=True):
-        expression = expression.replace(variable, VARIABLES[variable])
-    return expression
+def board_cases() -> list[Any]:
+    return [pytest.param(board, id=board["uid"]) for board in dashboards.dashboards()]
+
+
+def base_name(metric: str) -> str:
+    """The name as the code gives it: without what its kind adds."""
+    return re.sub(r"_(total|bucket|sum|count|info)$", "", metric)
+
+
+def known_metrics() -> set[str]:
+    code = "".join((ROOT / file).read_text() for file in METRIC_FILES)
+    in_code = re.findall(r'"(sextant_\w+)"', code)
+    named = [f"sextant_{name}" for name in GAUGES]
+    return {base_name(name) for name in (*in_code, *named)}
+
+
+def recorded_names() -> set[str]:
+    files = [yaml.safe_load(path.read_text()) for path in (ROOT / "prometheus" / "rules").glob("*.yml")]
+    return {
+        rule["record"] for file in files for group in file["groups"] for rule in group["rules"] if "record" in rule
+    }
+
+
+def without_strings(expression: str) -> str:
+    return re.sub(r'"(?:[^"\\]|\\.)*"', '""', expression)
 
 
 def metrics_in(expression: str) -> set[str]:
-    """Metric names, without the suffixes that a histogram adds."""
-    names = re.findall(r"\b[a-z_]+:[a-z_:]+\b|\bsextant_\w+|\bup\b", re.sub(r'"[^"]*"', '""', expression))
-    return {re.sub(r"(?<=_seconds)_(bucket|sum|count)$", "", name) for name in names}
+    bare = re.sub(r"\b(by|on|without|ignoring|group_left)\s*\([^)]*\)", " ", without_strings(expression))
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|offset \w+", " ", bare)
+    return set(re.findall(r"\b[a-zA-Z_:][\w:]*", bare)) - set(FUNCTIONS.split())
 
 
 def labels_in(expression: str) -> set[str]:
     matched = re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression)
-    grouped = re.findall(r"\b(?:by|on|without|ignoring)\s*\(([^)]*)\)", expression)
-    return set(matched) | {label.strip() for group in grouped for label in group.split(",")}
+    grouped = re.findall(r"\b(?:by|on|without|ignoring|group_left)\s*\(([^)]*)\)", expression)
+    return set(matched) | {label.strip() for group in grouped for label in group.split(",") if label.strip()}
 
 
-def test_there_is_a_live_drift_dashboard_with_a_fixed_uid() -> None:
-    assert "sextant-live-drift" in {load(path)["uid"] for path in DASHBOARDS}
+def board_expressions(board: dict[str, Any]) -> list[str]:
+    asked = [target["expr"] for panel in dashboards.panels(board) for target in panel["targets"]]
+    return asked + [annotation["expr"] for annotation in board["annotations"]["list"]]
 
 
-@pytest.mark.parametrize("panel", panel_cases())
-def test_every_panel_has_a_title_a_description_and_a_unit(panel: dict[str, Any]) -> None:
+def test_the_committed_dashboards_are_what_the_code_generates() -> None:
+    assert outdated(FOLDER) == []
+
+
+def test_generating_twice_gives_the_same_text() -> None:
+    assert generated() == generated()
+
+
+def test_a_check_names_the_files_that_are_not_current(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([], folder=tmp_path) == 0
+    assert main(["--check"], folder=tmp_path) == 0
+    (tmp_path / "fleet.json").write_text("{}")
+    (tmp_path / "gone.json").write_text("{}")
+    assert main(["--check"], folder=tmp_path) == 1
+    said = capsys.readouterr().err
+    assert "fleet.json" in said
+    assert "gone.json" in said
+    assert "health.json" not in said
+
+
+def test_writing_removes_the_file_of_a_dashboard_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "gone.json").write_text("{}")
+    write(tmp_path)
+    assert outdated(tmp_path) == []
+
+
+def test_the_dashboards_have_their_fixed_uids() -> None:
+    assert {board["uid"] for board in dashboards.dashboards()} == UIDS
+    assert all(path.stat().st_size < 1_000_000 for path in FOLDER.glob("*.json"))
+
+
+@pytest.mark.parametrize(("board", "panel"), panel_cases())
+def test_every_panel_explains_itself(board: dict[str, Any], panel: dict[str, Any]) -> None:
     assert panel["title"]
     assert len(panel["description"]) > 20
     assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["fieldConfig"]["defaults"]["noValue"]
 
 
-@pytest.mark.parametrize("panel", panel_cases())
-def test_every_panel_reads_only_metrics_and_labels_of_the_design(panel: dict[str, Any]) -> None:
-    for target in panel["targets"]:
-        expression = filled_in(target["expr"])
-        assert metrics_in(expression), f"no metric in {expression}"
-        assert metrics_in(expression) <= METRICS | {"up"}
-        assert labels_in(expression) <= LABELS
-        assert "$" not in expression, f"a variable that nobody defines in {expression}"
-
-
-@pytest.mark.parametrize("panel", panel_cases())
-def test_every_panel_asks_the_chosen_data_source(panel: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("board", "panel"), panel_cases())
+def test_every_panel_asks_the_chosen_data_source(board: dict[str, Any], panel: dict[str, Any]) -> None:
+    assert panel["targets"]
     sources = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
     assert {source["uid"] for source in sources} == {"${datasource}"}
+    references = [target["refId"] for target in panel["targets"]]
+    assert len(references) == len(set(references))
 
 
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_the_variables_of_a_dashboard_are_defined_and_read_known_metrics(path: Path) -> None:
-    variables = {variable["name"]: variable for variable in load(path)["templating"]["list"]}
-    assert {"datasource", "model", "version"} <= set(variables)
-    for variable in variables.values():
+@pytest.mark.parametrize("board", board_cases())
+def test_expressions_name_only_metrics_and_labels_that_exist(board: dict[str, Any]) -> None:
+    known, recorded = known_metrics(), recorded_names()
+    for expression in board_expressions(board):
+        names = metrics_in(expression)
+        assert names, expression
+        strangers = {name for name in names if not FOREIGN.fullmatch(name) and base_name(name) not in known}
+        assert strangers <= recorded, expression
+        assert labels_in(expression) <= set(LABELS.split()), expression
+
+
+@pytest.mark.parametrize("board", board_cases())
+def test_a_board_has_the_common_variables_and_uses_no_other_than_its_own(board: dict[str, Any]) -> None:
+    variables = {variable["name"]: variable for variable in board["templating"]["list"]}
+    assert {"datasource", "model", "version", "live_page", "reports"} <= set(variables)
+    built_in = {"__rate_interval", "__url_time_range", "__data", "__all"}
+    used = set(re.findall(r"\$\{?(\w+)", str(board)))
+    assert used <= set(variables) | built_in
+
+
+@pytest.mark.parametrize("board", board_cases())
+def test_a_choice_of_several_values_is_compared_as_a_regular_expression(board: dict[str, Any]) -> None:
+    several = [variable["name"] for variable in board["templating"]["list"] if variable.get("multi")]
+    assert {"model", "version"} <= set(several)
+    for expression in board_expressions(board):
+        for name in several:
+            assert not re.search(rf'[^~]"\${name}\b', expression), expression
+
+
+@pytest.mark.parametrize("board", board_cases())
+def test_the_variables_of_a_board_read_known_metrics(board: dict[str, Any]) -> None:
+    for variable in board["templating"]["list"]:
         if variable["type"] == "query":
-            assert metrics_in(filled_in(variable["query"]["query"])) <= METRICS
+            (metric,) = re.findall(r"label_values\((\w+)", variable["query"]["query"])
+            assert base_name(metric) in known_metrics()
 
 
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_panel_ids_are_unique_and_no_two_panels_overlap(path: Path) -> None:
-    dashboard = load(path)
-    ids = [panel["id"] for panel in dashboard["panels"]]
+@pytest.mark.parametrize("board", board_cases())
+def test_panel_ids_are_unique_and_no_two_panels_overlap(board: dict[str, Any]) -> None:
+    everything = [inner for panel in board["panels"] for inner in (panel, *panel.get("panels", ()))]
+    ids = [panel["id"] for panel in everything]
     assert len(ids) == len(set(ids))
     cells = [
         (grid["x"] + dx, grid["y"] + dy)
-        for grid in (panel["gridPos"] for panel in dashboard["panels"])
+        for grid in (panel["gridPos"] for panel in everything)
         for dx in range(grid["w"])
         for dy in range(grid["h"])
     ]
@@ -128,48 +184,46 @@ def test_panel_ids_are_unique_and_no_two_panels_overlap(path: Path) -> None:
     assert max(x for x, _ in cells) < 24
 
 
-def test_the_provisioned_data_source_has_the_uid_that_dashboards_choose_first() -> None:
-    source = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text())["datasources"][0]
-    assert (source["uid"], source["type"]) == ("prometheus", "prometheus")
-    for path in DASHBOARDS:
-        (chosen,) = [v for v in load(path)["templating"]["list"] if v["name"] == "datasource"]
-        assert chosen["current"]["value"] == source["uid"]
+@pytest.mark.parametrize("board", board_cases())
+def test_boards_link_to_each_other_and_to_the_pages(board: dict[str, Any]) -> None:
+    links = {link["title"]: link for link in board["links"]}
+    assert links["Dashboards"]["keepTime"]
+    assert links["Dashboards"]["includeVars"]
+    assert links["Dashboards"]["tags"] == board["tags"]
+    assert links["Live page"]["url"] == "${live_page}"
+    assert links["Reports"]["url"] == "${reports}"
 
 
-def test_rules_read_only_metrics_of_the_design() -> None:
-    for path in sorted((ROOT / "prometheus" / "rules").glob("*.yml")):
-        for group in yaml.safe_load(path.read_text())["groups"]:
-            for rule in group["rules"]:
-                assert metrics_in(rule["expr"]) <= METRICS | {"up"}
+@pytest.mark.parametrize("board", board_cases())
+def test_new_versions_and_firing_alerts_are_marked(board: dict[str, Any]) -> None:
+    marks = {annotation["name"]: annotation for annotation in board["annotations"]["list"]}
+    assert metrics_in(marks["New model versions"]["expr"]) == {"sextant_model_info"}
+    assert metrics_in(marks["Firing alerts"]["expr"]) == {"ALERTS"}
+    assert all(annotation["titleFormat"] for annotation in marks.values())
 
 
-def test_prometheus_scrapes_each_service_that_has_metrics() -> None:
-    groups = json.loads((ROOT / "prometheus" / "targets" / "sextant.json").read_text())
-    targets = {group["labels"]["job"]: group["targets"] for group in groups}
-    assert targets["prediction"] == ["prediction:9696"]
-    assert targets["relay"] == ["relay:9697"]
-    assert targets["monitoring"] == ["monitoring:8085"]
+def test_links_of_the_fleet_lead_to_boards_that_exist() -> None:
+    (fleet,) = [board for board in dashboards.dashboards() if board["uid"] == "sextant-fleet"]
+    linked = set(re.findall(r"/d/([\w-]+)", str(fleet["panels"])))
+    assert linked
+    assert linked <= UIDS
 
 
-needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on the PATH")
+def test_variables_are_filled_in_as_grafana_does() -> None:
+    expressions = dashboards.panel_expressions("ta.xi", 'v"1')
+    assert {uid for uid, _, _ in expressions} == UIDS
+    assert not [expression for _, _, expression in expressions if "$" in expression]
+    assert any(r'model=~"ta\\.xi",version=~"v\"1"' in expression for _, _, expression in expressions)
 
 
-@needs_promtool
-def test_promtool_accepts_the_configuration_and_its_rules() -> None:
-    checked = subprocess.run(
-        ["promtool", "check", "config", str(CONFIG)], capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-@needs_promtool
-def test_promtool_parses_the_expression_of_every_panel(tmp_path: Path) -> None:
-    expressions = [filled_in(target["expr"]) for case in panel_cases() for target in case.values[0]["targets"]]
-    rules = [{"record": f"panel:expression:{n}", "expr": text} for n, text in enumerate(expressions)]
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on the PATH")
+def test_promtool_parses_every_expression(tmp_path: Path) -> None:
+    values = {**dashboards.EVERY, "model": "taxi", "version": "v1"}
+    asked = [expression for board in dashboards.dashboards() for expression in board_expressions(board)]
+    filled = [dashboards.filled_in(expression, values) for expression in asked]
+    rules = [{"record": f"panel:expression:{n}", "expr": text} for n, text in enumerate(filled)]
     file = tmp_path / "panels.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
-    checked = subprocess.run(
-        ["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False
-    )
+    checked = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert f"{len(expressions)} rules found" in checked.stdout
+    assert f"{len(filled)} rules found" in checked.stdout

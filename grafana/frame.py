@@ -1,0 +1,122 @@
+"""What every dashboard has around its panels: variables, annotations and the links to the other pages."""
+
+from dataclasses import dataclass
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import dashboard as models
+
+from grafana.colours import BAD, PLAIN
+from grafana.layout import Section, arrange
+from grafana.panels import SOURCE
+from grafana.queries import FIRING
+
+TAG = "sextant"
+ALL = models.VariableOption(text="All", value="$__all")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One dashboard: its fixed uid, what it answers, its own variables and its sections."""
+
+    uid: str
+    title: str
+    description: str
+    sections: tuple[Section, ...]
+    variables: tuple[builders.QueryVariable, ...] = ()
+    one_model: bool = False
+    by_model: bool = True
+
+
+class _Annotation(models.AnnotationQuery):
+    """An annotation with its texts, which the SDK's own model leaves out."""
+
+    texts: dict[str, str]
+
+    def to_json(self) -> dict[str, object]:
+        return {**super().to_json(), **self.texts}
+
+
+@dataclass(frozen=True)
+class _AnnotationBuilder(Builder[models.AnnotationQuery]):
+    name: str
+    expression: str
+    colour: str
+    title: str
+    text: str
+
+    def build(self) -> models.AnnotationQuery:
+        found = _Annotation(
+            name=self.name, datasource=SOURCE, expr=self.expression, icon_color=self.colour, enable=True
+        )
+        found.texts = {"titleFormat": self.title, "textFormat": self.text, "step": "60s"}
+        return found
+
+
+def assemble(page: Page) -> models.Dashboard:
+    """The whole dashboard, ready to be written."""
+    dashboard = builders.Dashboard(page.title).uid(page.uid).description(page.description).tags([TAG])
+    dashboard = dashboard.time("now-1h", "now").refresh("10s").timezone("browser").editable()
+    dashboard = dashboard.tooltip(models.DashboardCursorSync.CROSSHAIR)
+    dashboard = dashboard.variables([*_common_variables(page), *page.variables, *_addresses()])
+    dashboard = dashboard.annotations([_new_versions(), _alerts()]).links(_links())
+    built = dashboard.build()
+    built.panels = arrange(page.sections)
+    return built
+
+
+def choice(name: str, label: str, query: str, *, regex: str = "") -> builders.QueryVariable:
+    """A variable whose values Prometheus knows; the first is chosen."""
+    variable = builders.QueryVariable(name).label(label).datasource(SOURCE).regex(regex)
+    variable = variable.query({"query": query, "refId": name}).sort(models.VariableSort.ALPHABETICAL_ASC)
+    return variable.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+
+
+def several(variable: builders.QueryVariable, *, at_first: models.VariableOption | None) -> builders.QueryVariable:
+    """The same with any number of values; Grafana quotes them for =~."""
+    variable = variable.multi(True).include_all(True).all_value(".*")
+    return variable if at_first is None else variable.current(at_first)
+
+
+def _common_variables(page: Page) -> list[Builder[models.VariableModel]]:
+    source = builders.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    model = choice("model", "Model", "label_values(sextant_model_info, model)")
+    version = choice("version", "Version", 'label_values(sextant_model_info{model=~"$model"}, version)')
+    chosen = [several(model, at_first=None if page.one_model else ALL), several(version, at_first=ALL)]
+    if not page.by_model:
+        chosen = [variable.hide(models.VariableHide.HIDE_VARIABLE) for variable in chosen]
+    return [source.current(models.VariableOption(text="Prometheus", value="prometheus")), *chosen]
+
+
+def _addresses() -> list[builders.QueryVariable]:
+    names = ("live_page", "reports")
+    queries = {name: f"label_values(sextant_links_info, {name})" for name in names}
+    hidden = models.VariableHide.HIDE_VARIABLE
+    return [choice(name, name, query).hide(hidden) for name, query in queries.items()]
+
+
+def _new_versions() -> _AnnotationBuilder:
+    live = 'sextant_model_info{model=~"$model"}'
+    before = f"max by (model, version) (max_over_time({live}[1h] offset 5m))"
+    # For five minutes, so that a coarse step meets it; not seen in the hour before, so that a restart is not new.
+    expression = f"max by (model, version) ({live}) unless {before}"
+    return _AnnotationBuilder("New model versions", expression, PLAIN, "{{model}} {{version}}", "went live")
+
+
+def _alerts() -> _AnnotationBuilder:
+    text = "{{severity}} {{model}} {{version}} {{feature}} {{segment}} {{sink}} {{job}}"
+    return _AnnotationBuilder("Firing alerts", FIRING, BAD, "{{alertname}}", text)
+
+
+def _links() -> list[Builder[models.DashboardLink]]:
+    others = builders.DashboardLink("Dashboards").type(models.DashboardLinkType.DASHBOARDS).tags([TAG])
+    pages = [
+        _page("Live page", "${live_page}", "What monitoring knows now, in words, with Evidently's report"),
+        _page("Reports", "${reports}", "The scheduled HTML reports"),
+    ]
+    return [others.keep_time(True).include_vars(True), *pages]
+
+
+def _page(title: str, url: str, tooltip: str) -> builders.DashboardLink:
+    link = builders.DashboardLink(title).type(models.DashboardLinkType.LINK).url(url).tooltip(tooltip)
+    return link.icon("external link").target_blank(True)

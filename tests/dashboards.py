@@ -1,0 +1,80 @@
+"""What the dashboards ask Prometheus, read from the committed JSON, with Grafana's variables filled in."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "grafana" / "dashboards"
+EVERY = {
+    "__rate_interval": "1m",
+    "__interval": "15s",
+    "__range": "1h",
+    "datasource": "prometheus",
+    "sink": ".*",
+    "feature": "trip_distance",
+    "measure": "mae",
+}
+
+MAY_BE_EMPTY = {
+    "node_": "no node exporter in the local constellation",
+    "mongodb_": "no MongoDB exporter in the local constellation",
+    "sextant_cpu_price_per_hour": "the price is a setting that is off by default",
+    "sextant_rejected_values_total": "only when requests were refused",
+    "alertname, severity": "a list of firing alerts",
+    "deriv(sextant_outbox_bytes": "only while the outbox grows",
+}
+"""Parts of expressions that may find nothing, and why."""
+
+
+@dataclass(frozen=True)
+class PanelExpression:
+    """One query of a panel; iterates as (uid, title, expression)."""
+
+    uid: str
+    title: str
+    expression: str
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self.uid, self.title, self.expression))
+
+    @property
+    def empty_because(self) -> str | None:
+        return next((reason for part, reason in MAY_BE_EMPTY.items() if part in self.expression), None)
+
+
+def dashboards() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
+
+
+def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All panels but rows, those within folded rows too."""
+    found = [inner for panel in dashboard["panels"] for inner in (panel, *panel.get("panels", ()))]
+    return [panel for panel in found if panel["type"] != "row"]
+
+
+def quoted(value: str) -> str:
+    """A value as Grafana puts it between the quotes of a regular expression in PromQL."""
+    return re.sub(r"([$^*{}\[\]'+?.()|])", r"\\\\\1", value.replace("\\", "\\\\\\\\")).replace('"', '\\"')
+
+
+def filled_in(text: str, values: Mapping[str, str]) -> str:
+    """The text with $name and ${name} replaced; raises KeyError for a variable that nobody defines."""
+    return re.sub(r"\$\{?(\w+)(?::\w+)?\}?", lambda found: values[found[1]], text)
+
+
+def panel_expressions(
+    model: str, version: str, *, feature: str = EVERY["feature"], measure: str = EVERY["measure"]
+) -> list[PanelExpression]:
+    """Every query of every panel as Grafana would send it for one model and version."""
+    chosen = {"model": quoted(model), "version": quoted(version), "feature": feature, "measure": measure}
+    values = {**EVERY, **chosen}
+    return [
+        PanelExpression(dashboard["uid"], filled_in(panel["title"], values), filled_in(target["expr"], values))
+        for dashboard in dashboards()
+        for panel in panels(dashboard)
+        for target in panel["targets"]
+    ]
