@@ -11,7 +11,7 @@ from contracts.errors import SettingsError
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
-EmailAddress = Annotated[str, Field(pattern=r"^[^\s@,]+@[^\s@,]+$")]
+EmailAddress = Annotated[str, Field(pattern=r"^[\w.+-]+@[\w.-]+$")]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 MongoUri = Annotated[str, Field(pattern=r"^mongodb(\+srv)?://\S+$")]
 
@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     prometheus_port: Port = Field(9091, description="Prometheus (local only)")
     alertmanager_port: Port = Field(9093, description="Alertmanager (local only)")
     grafana_port: Port = Field(3000, description="Grafana (local only)")
+    node_exporter_port: Port = Field(9100, description="Prometheus' node exporter (local only)")
     prefect_port: Port = Field(4200, description="Prefect server (local only)")
     reports_port: Port = Field(8080, description="Reports over HTTP")
 

@@ -4,13 +4,15 @@ import argparse
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from contracts.errors import Fatal
 from contracts.model_bundle import current_version
 from contracts.settings import Settings, load_settings
 from local import control
-from local.constellation import ROOT, Part, constellation, environment
+from local.constellation import ROOT, Constellation, Part
 from local.demo import MODEL, Demo, verdict
+from local.environment import environment
 
 
 def prepare(settings: Settings, source: str) -> None:
@@ -20,48 +22,52 @@ def prepare(settings: Settings, source: str) -> None:
         raise Fatal("prepare.py failed; its message is above")
 
 
-def up(settings: Settings, source: str) -> "subprocess.Popen[bytes]":
-    """Start everything and wait until it answers."""
-    if control.running_pid(settings) is None:
-        try:
-            current_version(settings.models_dir, MODEL)
-        except Fatal:
-            prepare(settings, source)
-    process = control.start(settings)
+def up(settings: Settings, source: str) -> Constellation:
+    """Start everything, wait until it answers, and return what runs."""
+    there = control.startable(settings)
+    try:
+        current_version(settings.models_dir, MODEL)
+    except Fatal:
+        prepare(settings, source)
+    process = control.start(settings, there)
     print("starting the constellation:", end="", flush=True)
 
     def on_ready(part: Part) -> None:
         print(f" {part.name}", end="", flush=True)
 
     try:
-        control.wait_until_ready(settings, process, on_ready)
+        late = control.wait_until_ready(settings, process, there, on_ready)
     except BaseException:
         print()
         control.stop(settings)
         raise
-    print()
-    return process
+    print("".join(f"\n{part.name} is not ready yet; see {log_file(settings, part)}" for part in late))
+    return there
 
 
-def where_to_look(settings: Settings) -> None:
+def log_file(settings: Settings, part: Part) -> Path:
+    """Where a part writes what it has to say."""
+    return settings.data_dir / "logs" / f"{part.name}.log"
+
+
+def where_to_look(settings: Settings, there: Constellation) -> None:
     """Print the addresses that a person may open."""
-    there = constellation(settings)
     print("\nwhere to look:")
     for part in there.parts:
         if part.says:
             print(f"  http://127.0.0.1:{part.port}/  {part.says}")
     print(f"  {settings.data_dir}/logs/  one log a process")
-    for part in there.absent:
-        print(f"  ({part.name} is not installed here and was left out)")
+    for reason in there.absent.values():
+        print(f"  ({reason} and was left out)")
 
 
 def demo(settings: Settings, source: str, *, once: bool) -> bool:
     """Run the demo; afterwards stay up until Ctrl-C, or with `once` stop everything."""
     prepare(settings, source)
-    up(settings, source)
+    there = up(settings, source)
     try:
-        held = verdict(Demo(settings, source).run())
-        where_to_look(settings)
+        held = verdict(Demo(settings, source, prometheus=there.port("prometheus") is not None).run())
+        where_to_look(settings, there)
         if not once:
             print("\nCtrl-C stops everything", flush=True)
             while control.running_pid(settings) is not None:
@@ -86,8 +92,7 @@ def main() -> None:
         if arguments.command == "down":
             print("stopped" if control.stop(settings) else "nothing is running")
         elif arguments.command == "up":
-            up(settings, arguments.source)
-            where_to_look(settings)
+            where_to_look(settings, up(settings, arguments.source))
         elif not demo(settings, arguments.source, once=arguments.once or not sys.stdout.isatty()):
             sys.exit(1)
     except Fatal as error:

@@ -1,14 +1,12 @@
-"""Which programs make up the local constellation, with which environment, on which ports."""
+"""Which programs make up the local constellation, on which ports, and which of them can run here."""
 
-import json
 import shutil
 import socket
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from contracts.settings import TELEMETRY_OFF, Settings, child_environment
+from contracts.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PROCFILE = Path(__file__).with_name("Procfile")
@@ -16,28 +14,45 @@ PROCFILE = Path(__file__).with_name("Procfile")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A program of the constellation and how a person or a check reaches it."""
+    """A program of the constellation and how a person or a check reaches it.
+
+    A part with `programs`, any of which will do, comes from elsewhere and is optional.
+    """
 
     name: str
     port: int | None = None
     setting: str = ""
     ready_path: str | None = None
     says: str = ""
-    program: str | None = None
+    programs: tuple[str, ...] = ()
+
+    @property
+    def program(self) -> str | None:
+        """Path of the first of its programs that is installed."""
+        return next(filter(None, map(shutil.which, self.programs)), None)
+
+    @property
+    def program_variable(self) -> str:
+        """The variable by which the Procfile knows that path."""
+        return self.name.upper().replace("-", "_") + "_PROGRAM"
 
 
 @dataclass(frozen=True, slots=True)
 class Constellation:
-    """The parts that run here, and the optional ones that are not installed."""
+    """The parts that run here, and why each of the others does not."""
 
     parts: tuple[Part, ...]
-    absent: tuple[Part, ...]
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    def port(self, name: str) -> int | None:
+        """The port of a part that runs here."""
+        return next((part.port for part in self.parts if part.name == name), None)
 
 
-def constellation(settings: Settings) -> Constellation:
-    """What runs here: MongoDB's stand-in unless MONGODB_URI names a server; Prometheus when it is installed."""
+def all_parts(settings: Settings) -> tuple[Part, ...]:
+    """Every part there may be: MongoDB's stand-in not when MONGODB_URI names a server."""
     own_mongo = "mongodb_uri" in settings.model_fields_set
-    parts = [
+    parts = (
         Part("mongo", settings.mongodb_port, "MONGODB_PORT"),
         Part("prediction", settings.prediction_port, "PREDICTION_PORT", "/readyz", "predictions, docs at /docs"),
         Part("relay", settings.relay_port, "RELAY_PORT", "/metrics"),
@@ -45,14 +60,46 @@ def constellation(settings: Settings) -> Constellation:
         Part("prefect", settings.prefect_port, "PREFECT_PORT", "/api/health", "Prefect, the scheduled flows"),
         Part("flows"),
         Part("reports", settings.reports_port, "REPORTS_PORT", "/", "HTML reports"),
-        Part("prometheus", settings.prometheus_port, "PROMETHEUS_PORT", "/-/ready", "Prometheus", "prometheus"),
-    ]
-    wanted = [part for part in parts if not (part.name == "mongo" and own_mongo)]
-    absent = [part for part in wanted if part.program and not shutil.which(part.program)]
-    return Constellation(tuple(part for part in wanted if part not in absent), tuple(absent))
+        *_optional_parts(settings),
+    )
+    return parts[1:] if own_mongo else parts
 
 
-def ports_in_use(parts: tuple[Part, ...]) -> list[str]:
+def _optional_parts(settings: Settings) -> tuple[Part, ...]:
+    """By the names that the programs have in Debian's packages, and elsewhere."""
+    return (
+        Part("prometheus", settings.prometheus_port, "PROMETHEUS_PORT", "/-/ready", "Prometheus", ("prometheus",)),
+        Part(
+            "alertmanager", settings.alertmanager_port, "ALERTMANAGER_PORT", "/-/ready",
+            "Alertmanager, alerts and silences", ("prometheus-alertmanager", "alertmanager"),
+        ),
+        Part(
+            "node-exporter", settings.node_exporter_port, "NODE_EXPORTER_PORT", "/metrics",
+            programs=("prometheus-node-exporter", "node_exporter"),
+        ),
+        Part(
+            "grafana", settings.grafana_port, "GRAFANA_PORT", "/api/health",
+            "Grafana, the dashboards", ("grafana", "grafana-server"),
+        ),
+    )  # fmt: skip
+
+
+def constellation(settings: Settings) -> Constellation:
+    """What is installed here, and what is not."""
+    parts = all_parts(settings)
+    missing = [part for part in parts if part.programs and not part.program]
+    there = tuple(part for part in parts if part not in missing)
+    return Constellation(there, {part.name: f"{part.name} is not installed here" for part in missing})
+
+
+def without_taken_ports(there: Constellation) -> Constellation:
+    """The same without the optional parts whose port something else listens on."""
+    taken = [part for part in there.parts if part.programs and ports_in_use([part])]
+    reasons = {part.name: f"{part.name} finds {part.setting} {part.port} in use" for part in taken}
+    return Constellation(tuple(part for part in there.parts if part not in taken), {**there.absent, **reasons})
+
+
+def ports_in_use(parts: Sequence[Part]) -> list[str]:
     """'PREDICTION_PORT 9696' for each port that something else listens on."""
     return [f"{part.setting} {part.port}" for part in parts if part.port and _is_taken(part.port)]
 
@@ -67,49 +114,7 @@ def _is_taken(port: int) -> bool:
     return False
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The environment of every part: settings made absolute, and telemetry off."""
-    data = settings.data_dir.resolve()
-    addresses = {
-        "MONGODB_URI": settings.mongodb_uri
-        if "mongodb_uri" in settings.model_fields_set
-        else f"mongodb://127.0.0.1:{settings.mongodb_port}",
-        "MONITORING_URL": f"http://127.0.0.1:{settings.monitoring_port}",
-        "PREDICTION_URL": f"http://127.0.0.1:{settings.prediction_port}",
-        "PROMETHEUS_URL": f"http://127.0.0.1:{settings.prometheus_port}",
-        "PREFECT_API_URL": f"http://127.0.0.1:{settings.prefect_port}/api",
-    }
-    ports = {part.setting: str(part.port) for part in constellation(settings).parts if part.setting}
-    bin_dir = str(Path(sys.executable).parent)
-    inherited = child_environment()
-    return child_environment(
-        **addresses,
-        **ports,
-        DATA_DIR=str(data),
-        PATH=f"{bin_dir}:{inherited.get('PATH', '')}",
-        PYTHONPATH=str(ROOT),
-        PYTHONUNBUFFERED="1",
-        PREFECT_HOME=str(data / "prefect"),
-        PREFECT_LOGGING_SERVER_LEVEL="WARNING",
-        **TELEMETRY_OFF,
-    )
-
-
 def commands() -> Mapping[str, str]:
     """The Procfile's shell commands, by name."""
     lines = (line.partition(":") for line in PROCFILE.read_text().splitlines() if line.strip())
     return {name: command.strip() for name, _, command in lines}
-
-
-def write_prometheus_files(settings: Settings) -> None:
-    """A copy of prometheus/ under data/ whose targets are this machine's ports."""
-    folder = settings.data_dir / "prometheus"
-    shutil.copytree(ROOT / "prometheus", folder, dirs_exist_ok=True)
-    ports = {
-        "prediction": settings.prediction_port,
-        "relay": settings.relay_port,
-        "monitoring": settings.monitoring_port,
-        "prometheus": settings.prometheus_port,
-    }
-    targets = [{"targets": [f"127.0.0.1:{port}"], "labels": {"job": job}} for job, port in ports.items()]
-    (folder / "targets" / "sextant.json").write_text(json.dumps(targets, indent=2) + "\n")

@@ -13,16 +13,12 @@ import requests
 
 from contracts.errors import Fatal
 from contracts.settings import Settings
-from local.constellation import (
-    ROOT,
-    Part,
-    constellation,
-    environment,
-    ports_in_use,
-    write_prometheus_files,
-)
+from local.constellation import ROOT, Constellation, Part, constellation, ports_in_use, without_taken_ports
+from local.environment import environment
+from local.observability import write_alertmanager_file, write_prometheus_files
 
 READY_SECONDS = 120.0
+OPTIONAL_SECONDS = 10.0
 STOP_SECONDS = 30.0
 
 
@@ -44,18 +40,26 @@ def running_pid(settings: Settings) -> int | None:
     return None
 
 
-def start(settings: Settings) -> "subprocess.Popen[bytes]":
-    """Start the supervisor in a session of its own; raises Fatal when it runs already or a port is taken."""
+def startable(settings: Settings) -> Constellation:
+    """What can start now; raises Fatal when it runs already or the port of a part that must be there is taken."""
     if pid := running_pid(settings):
         raise Fatal(f"the constellation is already running (process {pid}); stop it with: make down")
-    if taken := ports_in_use(constellation(settings).parts):
+    there = without_taken_ports(constellation(settings))
+    if taken := ports_in_use(there.parts):
         raise Fatal(f"port in use: {', '.join(taken)}; stop what listens there or set another port")
-    for folder in ("logs", "mongo", "reports", "prefect", "outbox"):
+    return there
+
+
+def start(settings: Settings, there: Constellation) -> "subprocess.Popen[bytes]":
+    """Write what the parts read and start the supervisor in a session of its own."""
+    for folder in ("logs", "mongo", "reports", "prefect", "outbox", "grafana"):
         (settings.data_dir / folder).mkdir(parents=True, exist_ok=True)
-    write_prometheus_files(settings)
+    write_prometheus_files(settings, there)
+    if there.port("alertmanager"):
+        write_alertmanager_file(settings)
     with (settings.data_dir / "logs" / "constellation.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "local.supervise", *(part.name for part in constellation(settings).parts)],
+            [sys.executable, "-m", "local.supervise", *(part.name for part in there.parts)],
             cwd=ROOT,
             env=environment(settings),
             stdin=subprocess.DEVNULL,
@@ -66,19 +70,28 @@ def start(settings: Settings) -> "subprocess.Popen[bytes]":
 
 
 def wait_until_ready(
-    settings: Settings, process: "subprocess.Popen[bytes]", on_ready: Callable[[Part], None]
-) -> None:
-    """Return when every part answers; raises Fatal with the part's log when one does not in time."""
-    waiting = [part for part in constellation(settings).parts if part.ready_path]
+    settings: Settings, process: "subprocess.Popen[bytes]", there: Constellation, on_ready: Callable[[Part], None]
+) -> tuple[Part, ...]:
+    """Wait for every part; raises Fatal when one does not answer in time.
+
+    Returns the optional parts that kept everyone else waiting for more than OPTIONAL_SECONDS.
+    """
+    waiting = [part for part in there.parts if part.ready_path]
     deadline = time.monotonic() + READY_SECONDS
     while waiting:
         for part in [part for part in waiting if answers(part)]:
             waiting.remove(part)
             on_ready(part)
-        if process.poll() is not None or time.monotonic() > deadline:
+        if all(part.programs for part in waiting):
+            deadline = min(deadline, time.monotonic() + OPTIONAL_SECONDS)
+        if process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        elif process.poll() is None and all(part.programs for part in waiting):
+            break
+        else:
             names = ", ".join(part.name for part in waiting)
             raise Fatal(f"not ready: {names}; see {settings.data_dir}/logs/, constellation.log first")
-        time.sleep(0.2)
+    return tuple(waiting)
 
 
 def answers(part: Part) -> bool:

@@ -14,7 +14,8 @@ import requests
 from contracts.errors import Fatal
 from contracts.event_store import EventStore
 from contracts.settings import Settings
-from local.constellation import ROOT, environment
+from local.constellation import ROOT
+from local.environment import environment
 
 MODEL = "taxi"
 DRIFT = "trip_distance=1.5"
@@ -41,9 +42,10 @@ class Check:
 class Demo:
     """Replays traffic against a running constellation and checks the promises."""
 
-    def __init__(self, settings: Settings, source: str) -> None:
+    def __init__(self, settings: Settings, source: str, *, prometheus: bool) -> None:
         self._settings = settings
         self._source = source
+        self._prometheus = prometheus
         self._environment = environment(settings)
 
     def run(self) -> list[Check]:
@@ -126,9 +128,9 @@ class Demo:
         return count
 
     def _prometheus_check(self) -> list[Check]:
-        if "PROMETHEUS_PORT" not in self._environment:
+        if not self._prometheus:
             return []
-        url = f"http://127.0.0.1:{self._environment['PROMETHEUS_PORT']}/api/v1/query"
+        url = f"http://127.0.0.1:{self._settings.prometheus_port}/api/v1/query"
         query = f'sextant_dataset_drift{{model="{MODEL}"}}'
         deadline = time.monotonic() + SETTLE_SECONDS
         seen: list[str] = []

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from contracts.settings import Settings, child_environment, load_settings
-from local.constellation import commands
+from local.constellation import all_parts, commands
 from local.control import pid_file
 from local.keeper import Keeper
 
@@ -21,7 +21,11 @@ def say(line: str) -> None:
 
 
 def supervise(settings: Settings, names: Sequence[str], stop: threading.Event) -> bool:
-    """Run the named parts until `stop` is set (True) or one gave up (False); none is left running."""
+    """Run the named parts until `stop` is set (True) or one that must be there gave up (False).
+
+    None is left running.
+    """
+    optional = {part.name for part in all_parts(settings) if part.programs}
     logs = settings.data_dir / "logs"
     keepers = [
         Keeper(name, commands()[name], logs / f"{name}.log", child_environment(), say=say) for name in names
@@ -29,7 +33,7 @@ def supervise(settings: Settings, names: Sequence[str], stop: threading.Event) -
     failed = threading.Event()
 
     def keep(keeper: Keeper) -> None:
-        if not keeper.run():
+        if not keeper.run() and keeper.name not in optional:
             failed.set()
             stop.set()
 

@@ -1,6 +1,8 @@
 """`make up` and `make down` as a user meets them, on free ports and a data folder of their own."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +14,12 @@ import requests
 from tests.conftest import publish_real_bundles
 from tests.processes import ROOT, answers, free_port, wait_until
 
-PORTS = ("PREDICTION", "RELAY", "MONITORING", "MONGODB", "PREFECT", "REPORTS", "PROMETHEUS")
+needs_the_monitoring_stack = pytest.mark.skipif(
+    not all(map(shutil.which, ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter"))),
+    reason="Prometheus, Alertmanager or the node exporter is not on the PATH",
+)
+OURS = ("PREDICTION", "RELAY", "MONITORING", "MONGODB", "PREFECT", "REPORTS")
+PORTS = (*OURS, "PROMETHEUS", "ALERTMANAGER", "NODE_EXPORTER", "GRAFANA")
 
 
 @pytest.fixture
@@ -80,6 +87,72 @@ def test_up_runs_everything_a_killed_part_comes_back_and_down_leaves_nothing(env
     assert local(environment, "down").stdout == "stopped\n"
     assert processes_of(environment) == []
     assert local(environment, "down").stdout == "nothing is running\n"
+
+
+STAND_IN_FOR_GRAFANA = """#!{python}
+import http.server, json, os, pathlib, sys
+told = {{"arguments": sys.argv[1:], "environment": dict(os.environ)}}
+pathlib.Path(os.environ["GF_PATHS_DATA"], "told.json").write_text(json.dumps(told))
+class Health(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/api/health" else 404)
+        self.end_headers()
+address = os.environ["GF_SERVER_HTTP_ADDR"], int(os.environ["GF_SERVER_HTTP_PORT"])
+http.server.HTTPServer(address, Health).serve_forever()
+"""
+
+
+@pytest.fixture
+def with_grafana(environment, tmp_path):
+    """An installation as an archive unpacks it, with a program that answers for the real one."""
+    program = tmp_path / "grafana home" / "bin" / "grafana"
+    for folder in (program.parent, program.parent.parent / "conf"):
+        folder.mkdir(parents=True)
+    (program.parent.parent / "conf" / "defaults.ini").touch()
+    program.write_text(STAND_IN_FOR_GRAFANA.format(python=sys.executable))
+    program.chmod(0o755)
+    return environment | {"PATH": f"{program.parent}:{environment['PATH']}", "REPORTS_URL": "https://reports.test"}
+
+
+@needs_the_monitoring_stack
+def test_prometheus_alertmanager_and_grafana_join_and_find_each_other(with_grafana):
+    started = local(with_grafana, "up")
+    assert started.returncode == 0, started.stderr
+    prometheus = f"http://127.0.0.1:{with_grafana['PROMETHEUS_PORT']}/api/v1"
+    for name in ("PROMETHEUS", "ALERTMANAGER", "GRAFANA"):
+        assert f"http://127.0.0.1:{with_grafana[f'{name}_PORT']}/" in started.stdout
+    assert "left out" not in started.stdout
+
+    jobs = {"prediction", "relay", "monitoring", "prometheus", "alertmanager", "node"}
+    wait_until(lambda: jobs_up(prometheus) == jobs, "every target to be up")
+    wait_until(lambda: alertmanagers(prometheus), "Prometheus to find Alertmanager")
+    assert alertmanagers(prometheus) == [f"http://127.0.0.1:{with_grafana['ALERTMANAGER_PORT']}/api/v2/alerts"]
+    assert told_by(prometheus, "rules")["groups"]
+    assert "reports_url: https://reports.test" in told_by(prometheus, "status/config")["yaml"]
+
+    told = json.loads(Path(with_grafana["DATA_DIR"], "grafana", "told.json").read_text())
+    home = Path(with_grafana["PATH"].partition(":")[0]).parent
+    assert told["arguments"] == ["server", f"--homepath={home}", "--config=/dev/null"]
+    assert told["environment"]["SEXTANT_PROMETHEUS_URL"] == prometheus.removesuffix("/api/v1")
+    assert Path(told["environment"]["SEXTANT_DASHBOARDS"], "live_drift.json").is_file()
+    assert Path(told["environment"]["GF_PATHS_PROVISIONING"], "datasources", "prometheus.yml").is_file()
+
+    assert local(with_grafana, "down").returncode == 0
+    assert processes_of(with_grafana) == []
+
+
+def told_by(prometheus, question):
+    return requests.get(f"{prometheus}/{question}", timeout=10).json()["data"]
+
+
+def jobs_up(prometheus) -> set[str]:
+    targets = told_by(prometheus, "targets")["activeTargets"]
+    assert len({target["labels"]["job"] for target in targets}) == len(targets), "a target is scraped twice"
+    return {target["labels"]["job"] for target in targets if target["health"] == "up"}
+
+
+def alertmanagers(prometheus) -> list[str]:
+    return [found["url"] for found in told_by(prometheus, "alertmanagers")["activeAlertmanagers"]]
 
 
 def test_a_port_in_use_is_named_in_one_line(environment):

@@ -1,7 +1,9 @@
 """The containers: pinned, healthy, closed where they can be, and holding only what they import."""
 
 import ast
+import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 import yaml
 
 from contracts.settings import Settings
+from local.constellation import commands
+from local.grafana import SILENT
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -27,31 +31,54 @@ def dockerfile_of(service: dict[str, Any]) -> str:
 
 
 SERVICES = [pytest.param(name, service, id=name) for name, service in services().items()]
-LONG_RUNNING = [case for case in SERVICES if case.id != "prepare"]
+LONG_RUNNING = [case for case in SERVICES if case.values[1]["restart"] != "no"]
+ONE_PROGRAM = {"mongodb-exporter"}
+"""Images without a second program that could ask the first for its health."""
+ROOT_WITHOUT_CAPABILITIES = {"vector"}
+"""Docker's log files are root's."""
 by_dockerfile = pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
 
 
 def test_the_whole_constellation_is_there() -> None:
     wanted = {"prediction", "relay", "monitoring", "mongo", "prometheus", "grafana", "prefect", "flows", "reports"}
-    assert wanted <= set(services())
+    wanted |= {"alertmanager", "node-exporter", "mongodb-exporter"}
+    assert wanted <= {name for name, service in services().items() if "profiles" not in service}
+
+
+def test_logs_are_kept_only_on_request() -> None:
+    assert {name for name, service in services().items() if "profiles" in service} == {"vector", "loki"}
 
 
 @pytest.mark.parametrize(("name", "service"), SERVICES)
 def test_every_image_that_is_not_ours_has_a_pinned_tag(name: str, service: dict[str, Any]) -> None:
     if "build" not in service:
-        assert re.fullmatch(r"[a-z/-]+:v?\d+\.\d+\.\d+\S*", service["image"])
+        assert re.fullmatch(r"[a-z/_-]+:v?\d+\.\d+\.\d+\S*", service["image"])
 
 
 @pytest.mark.parametrize(("name", "service"), LONG_RUNNING)
 def test_every_service_has_a_health_check(name: str, service: dict[str, Any]) -> None:
-    assert "healthcheck" in service or "HEALTHCHECK" in dockerfile_of(service)
+    assert "healthcheck" in service or name in ONE_PROGRAM or "HEALTHCHECK" in dockerfile_of(service)
 
 
 @pytest.mark.parametrize(("name", "service"), SERVICES)
 def test_every_service_is_confined(name: str, service: dict[str, Any]) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
-    assert service.get("user", "sextant" if "build" in service else "root").split(":")[0] not in {"root", "0"}
+    user = service.get("user", "sextant" if "build" in service else "root").split(":")[0]
+    assert user not in {"root", "0"} or name in ROOT_WITHOUT_CAPABILITIES
+
+
+def test_no_service_has_the_host_s_network_processes_or_docker_s_socket() -> None:
+    for service in services().values():
+        assert service.get("network_mode") != "host"
+        assert not {"pid", "privileged", "cap_add", "devices"} & set(service)
+        assert not any("docker.sock" in volume for volume in service.get("volumes", []))
+
+
+@pytest.mark.parametrize(("name", "service"), SERVICES)
+def test_files_of_the_host_are_mounted_for_reading_only(name: str, service: dict[str, Any]) -> None:
+    host = [volume for volume in service.get("volumes", []) if volume.startswith((".", "/", "${"))]
+    assert all(re.search(r":ro(,|$)", volume) for volume in host)
 
 
 @pytest.mark.parametrize(("name", "service"), SERVICES)
@@ -88,10 +115,64 @@ def test_the_env_example_names_each_variable_that_compose_reads_and_no_other() -
     assert explained == read
 
 
+def test_a_default_that_compose_states_is_that_of_the_setting() -> None:
+    inside = {"MONGODB_URI"}
+    for name, rest in VARIABLE.findall(COMPOSE.read_text()):
+        if rest.removeprefix(":-") and (field := Settings.model_fields.get(name.lower())) and name not in inside:
+            assert rest == f":-{field.default}", name
+
+
+def test_every_setting_of_the_alerts_reaches_the_service_that_writes_their_configuration() -> None:
+    wanted = {name.upper() for name in Settings.model_fields if name.startswith("alert_")}
+    assert wanted == set(services()["alerting"]["environment"])
+
+
+def test_links_reach_those_who_print_them() -> None:
+    links = {"GRAFANA_URL", "LIVE_PAGE_URL", "REPORTS_URL"}
+    for name in ("monitoring", "flows", "prometheus"):
+        assert links <= set(services()[name]["environment"])
+    assert "--enable-feature=expand-external-labels" in services()["prometheus"]["command"]
+
+
+def test_prometheus_is_told_of_every_service_that_has_metrics() -> None:
+    targets = (ROOT / "prometheus" / "targets").glob("*.json")
+    groups = [group for file in targets for group in json.loads(file.read_text())]
+    hosts = {target.partition(":")[0] for group in groups for target in group["targets"]}
+    exporters = {name for name in services() if name.endswith("-exporter")}
+    assert hosts == {"prediction", "relay", "monitoring", "localhost", "alertmanager"} | exporters
+    assert len({group["labels"]["job"] for group in groups}) == len(groups)
+
+
+def test_the_node_exporter_collects_the_same_in_compose_as_on_one_machine() -> None:
+    in_compose = {flag.replace("$$", "$") for flag in services()["node-exporter"]["command"]}
+    local = shlex.split(commands()["node-exporter"])
+    assert {flag for flag in in_compose if flag.startswith("--collector.")} == {
+        flag for flag in local if flag.startswith("--collector.")
+    }
+
+
+def test_grafana_is_given_all_that_the_repository_provisions_and_talks_to_nobody() -> None:
+    grafana = services()["grafana"]
+    mounted = [volume.split(":")[0] for volume in grafana["volumes"]]
+    for file in (ROOT / "grafana" / "provisioning").rglob("*.yml"):
+        path = f"./{file.relative_to(ROOT)}"
+        assert any(path == source or path.startswith(f"{source}/") for source in mounted), path
+    assert grafana["environment"].items() >= SILENT.items()
+
+
+@pytest.mark.parametrize(("name", "service"), SERVICES)
+def test_every_file_that_is_mounted_exists(name: str, service: dict[str, Any]) -> None:
+    filled_by_the_operator = {"./imports", "./secrets"}
+    for volume in service.get("volumes", []):
+        source = volume.split(":")[0]
+        if source.startswith("./") and source not in filled_by_the_operator:
+            assert (ROOT / source).exists(), source
+
+
 @pytest.mark.parametrize(("name", "service"), [case for case in SERVICES if "build" in case.values[1]])
 def test_our_services_are_given_only_settings_that_exist(name: str, service: dict[str, Any]) -> None:
     known = {field.upper() for field in Settings.model_fields}
-    ours = {key for key in service.get("environment", {}) if not key.startswith("PREFECT_")}
+    ours = {key for key in service.get("environment", {}) if not key.startswith("PREFECT_")} - {"TMPDIR"}
     assert ours <= known
 
 
@@ -113,10 +194,21 @@ def test_images_install_from_a_lock_file_with_hashes_and_drop_root(path: Path) -
 @by_dockerfile
 def test_an_image_holds_what_its_service_imports_and_nothing_else(path: Path) -> None:
     copied = set(re.findall(r"^COPY (\w+) \w+$", path.read_text(), re.MULTILINE))
-    needed = {path.parent.name}
+    needed = {path.parent.name} | run_from(path)
     for _ in PACKAGES:  # until nothing is added: what is imported imports in its turn
         needed |= {package for name in needed for package in imported_by(ROOT / name)}
     assert copied == needed
+
+
+def run_from(dockerfile: Path) -> set[str]:
+    """The packages that compose runs as `python -m PACKAGE` from the image of a Dockerfile."""
+    path = str(dockerfile.relative_to(ROOT))
+    commands = [
+        service["command"]
+        for service in services().values()
+        if service.get("build", {}).get("dockerfile") == path and "command" in service
+    ]
+    return {command[2].split(".")[0] for command in commands if command[:2] == ["python", "-m"]}
 
 
 def imported_by(package: Path) -> set[str]:
@@ -133,4 +225,5 @@ def imported_by(package: Path) -> set[str]:
 def test_the_build_context_lets_in_what_the_dockerfiles_copy() -> None:
     allowed = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
     for path in DOCKERFILES:
-        assert set(re.findall(r"^COPY ([\w.]+) ", path.read_text(), re.MULTILINE)) <= allowed
+        for copied in re.findall(r"^COPY ([\w./]+) ", path.read_text(), re.MULTILINE):
+            assert any(f"{copied}/".startswith(f"{name}/") for name in allowed), copied
