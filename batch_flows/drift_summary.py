@@ -1,10 +1,11 @@
 """What a drift report found, in the forms that people and programs read: facts, sentence, table and document."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from batch_flows.verdicts import other_alarms, verdict_facts, verdict_metrics
 from batch_flows.window import Window
 from batch_flows.window_rows import WindowRows
 from contracts.model_bundle import Manifest
@@ -56,6 +57,7 @@ class DriftSummary:
             "Segments": self._segments(),
             "Performance": self._performance(),
             "Estimated performance": self._estimate(),
+            **verdict_facts(self.evaluation),
             "Left out": self._left_out(),
             "Skipped": self._skipped(),
             "Not judged": "; ".join(f"{column} ({reason})" for column, reason in self.evaluation.errors.items()),
@@ -113,7 +115,7 @@ class DriftSummary:
             "drift": {row["column"]: row for row in self.scores()},
             "performance": {**found.performance.measures, **found.estimated},
             "reference_performance": {**found.reference_performance.measures, **found.reference_estimated},
-            "concept_drift_ratio": found.concept_drift.ratio if found.concept_drift else None,
+            **verdict_metrics(found),
             "segments": [segment_row(name, segment) for name, segment in found.segments.items()],
             "label_coverage_ratio": found.label_coverage,
             "predictions_in_window": self.rows.predictions,
@@ -124,10 +126,13 @@ class DriftSummary:
 
     def status(self) -> dict[str, str]:
         """The verdict in a few words, and whether it is good, bad or none, for a list of reports."""
+        drifted = ", ".join(self.evaluation.drifted_columns)
+        alarms = [*([f"drift: {drifted}"] if drifted else []), *other_alarms(self.evaluation)]
+        if alarms:
+            return {"text": "; ".join(alarms), "kind": "bad"}
         if self.evaluation.dataset_drift is None:
             return {"text": "not judged", "kind": "quiet"}
-        drifted = ", ".join(self.evaluation.drifted_columns)
-        return {"text": f"drift: {drifted}", "kind": "bad"} if drifted else {"text": "no drift", "kind": "good"}
+        return {"text": "no drift", "kind": "good"}
 
     def _verdict(self) -> str:
         if self.evaluation.dataset_drift is None:
@@ -190,6 +195,7 @@ def segment_row(name: str, segment: "SegmentEvaluation") -> dict[str, Any]:
         "rows": segment.rows,
         "drifted": segment.drifted,
         "drifted_columns": segment.drifted_columns,
+        "fairness_gap": asdict(segment.fairness_gap) if segment.fairness_gap else None,
         "measures": {**segment.performance.measures, **segment.estimated},
         "reference_measures": {**segment.reference_performance.measures, **segment.reference_estimated},
     }

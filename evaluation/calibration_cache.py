@@ -1,9 +1,9 @@
 """Calibrations kept as JSON files, so that a restart and the batch flows need not resample again."""
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -109,12 +109,9 @@ def _thresholds(kept: dict[str, Any]) -> ColumnThresholds:
 
 
 def _write(path: Path, calibration: Calibration) -> None:
-    try:
+    with suppress(OSError):  # a folder that is full or read-only costs a calibration at each start, nothing else
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".calibration-")
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(orjson.dumps(asdict(calibration), option=orjson.OPT_INDENT_2))
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError:
-        return  # a read-only folder costs a calibration at each start, nothing else
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".calibration-") as staging:
+            staged = Path(staging) / path.name
+            staged.write_bytes(orjson.dumps(asdict(calibration), option=orjson.OPT_INDENT_2))
+            staged.replace(path)

@@ -190,3 +190,25 @@ def test_scores_have_a_row_for_each_column_and_the_prediction(summary_of: Any) -
 
 def test_the_artifact_key_is_one_that_prefect_takes(summary_of: Any) -> None:
     assert summary_of(trips(100, 0)).artifact_key == "drift-report-green-taxi"
+
+
+def test_verdicts_beside_drift_are_facts_with_what_chance_allows(summary_of: Any) -> None:
+    worse, missing = trips(500, 500), trips(500, 0).astype({"trip_distance": float})
+    worse["target"] = worse["prediction"] + 3.0 * (worse["target"] - worse["prediction"])
+    missing.loc[missing.index[:100], "trip_distance"] = None
+
+    facts, metrics = summary_of(worse).facts, summary_of(worse).document(START)["metrics"]
+    assert re.fullmatch(r"\+\d+\.\d%, beyond chance \(up to \+\d+\.\d%\)", facts["Error against the reference"])
+    assert "beyond chance" in facts["Error that the rows do not explain"]
+    assert "within chance" in facts["Estimated error against the reference"]
+    assert facts["Fairness"] == "no segment stands worse than on the reference"
+    assert facts["Data quality"] == "as on the reference"
+    assert metrics["unexplained_error"]["drifted"] is True
+    assert metrics["concept_drift"]["drifted"] is True
+    assert summary_of(worse).status() == {"text": "drift: target; error grew; unexplained error", "kind": "bad"}
+
+    assert summary_of(missing).facts["Data quality"] == "trip_distance: 20.0% missing (reference 0.0%)"
+    (found,) = summary_of(missing).document(START)["metrics"]["data_quality"]
+    assert (found["feature"], found["check"]) == ("trip_distance", "missing")
+    assert "Error against the reference" not in summary_of(missing).facts
+    assert summary_of(missing).status() == {"text": "data quality", "kind": "bad"}
