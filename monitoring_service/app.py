@@ -54,7 +54,7 @@ def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService
         now = service.clock()
         cards = [card(monitor, settings.window_min_rows, now) for monitor in service.monitors]
         problems = [f"{part}: {reason}" for part, reason in service.problems().items()]
-        return _page("live.html", cards=cards, problems=problems, now=now)
+        return _page("live.html", cards=cards, problems=problems, now=now, reports_url=settings.reports_url)
 
     @app.get("/models/<name>/drift")
     def drift(name: str) -> Response:

@@ -109,7 +109,7 @@ def test_the_live_page_names_each_verdict_where_one_would_look(harness: Harness,
     harness.post(body_of(predictions, targets_from(trips.assign(target=trips["target"] + harsh), predictions)))
     harness.evaluator.beat()
     page = harness.client.get("/").text
-    for text in ("unexplained error", "fairness gap", "data quality", "Unexplained by the features"):
+    for text in ("unexplained error", "fairness gap", "data quality", "Unexplained by the features", "Reports"):
         assert text in page, text
     assert '<small class="bad">100.0% unseen</small>' in page
     assert "too few labels" in page  # payment_type=3
