@@ -1,13 +1,13 @@
-"""Colours that people tell apart whatever their colour vision (Okabe and Ito's), and what they stand for."""
+"""Colours that people tell apart whatever their colour vision (after Okabe and Ito), and what they stand for."""
 
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import dashboard as models
 
 GOOD = "#009E73"
 NEAR = "#F0E442"
-WARN = "#E69F00"
+WARN = "#FFB300"  # lighter than theirs: Grafana writes on their orange in white, which is hard to read
 BAD = "#D55E00"
-PLAIN = "#0072B2"
+MARK = "#0072B2"
 GREY = "#7F7F7F"
 
 Step = tuple[float | None, str]
@@ -19,9 +19,9 @@ def steps(*pairs: Step) -> builders.ThresholdsConfig:
     return builders.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(thresholds)
 
 
-def plain() -> builders.ThresholdsConfig:
-    """One colour: the number is neither good nor bad."""
-    return steps((None, PLAIN))
+def either_side(limit: float) -> builders.ThresholdsConfig:
+    """Bad beyond the limit, above or below 0; between them nothing is drawn."""
+    return steps((None, BAD), (-limit, "transparent"), (limit, BAD))
 
 
 def bad_above(limit: float, warn: float | None = None) -> builders.ThresholdsConfig:
@@ -47,6 +47,13 @@ def words(*texts: tuple[str, str, str]) -> list[models.ValueMapping]:
         for index, (value, text, colour) in enumerate(texts)
     }
     return [models.ValueMap(options=found)]
+
+
+def nothing(colour: str = GREY, text: str | None = None) -> models.ValueMapping:
+    """No value is neither good nor bad; Grafana would colour it like the lowest one."""
+    result = models.ValueMappingResult(text=text, color=colour, index=99)
+    match = models.SpecialValueMatch.NULL_AND_NAN
+    return models.SpecialValueMap(options=models.DashboardSpecialValueMapOptions(match=match, result=result))
 
 
 def verdict(fine: str, wrong: str, colour: str = WARN) -> list[models.ValueMapping]:

@@ -31,7 +31,7 @@ def dashboard() -> models.Dashboard:
 def _now() -> Section:
     panels = (_paging(), _warnings(), _drifting(), _degraded(), _live(), _down())
     top = tuple(Sized(panel, 4, 3) for panel in panels)
-    return Section("Now", (top, (Sized(_table(), 24, 11),), (Sized(_alerts(), 24, 8),)))
+    return Section("Now", (top, (Sized(_table(), 24, 9),), (Sized(_alerts(), 24, 8),)))
 
 
 def _since() -> Section:
@@ -64,15 +64,15 @@ def _columns() -> list[Column]:
     return [
         Column("Alerts", _alerts_of("page|warning"), "short", 0, colours.bad_above(1)),
         Column("Performance", _worst("sextant_concept_drift_detected"), words=performance),
-        Column("Error against reference", _worst("sextant_concept_drift_ratio"), "percentunit", 0),
+        Column("Error growth", _worst("sextant_concept_drift_ratio"), "percentunit", 0),
         Column("Dataset", _worst("sextant_dataset_drift"), words=drift),
         Column("Drifted features", _worst("sextant_drifted_features_ratio"), "percentunit", 0, share),
-        Column("p95", _live_only(latency(0.95, "model", "version")), "s", 3, colours.bad_above(1, warn=0.25)),
+        Column("p95", _live_only(latency(0.95, "model", "version")), "s", 1, colours.bad_above(1, warn=0.25)),
         Column(
             "Predictions", _live_only(f"sum by ({MODEL_VERSION}) ({rate('sextant_predictions_total')})"), "reqps"
         ),
         Column("Label coverage", _worst("sextant_label_coverage_ratio"), "percentunit", 0),
-        Column("Evaluated", evaluation_age("model", "version"), "s", 0, colours.bad_above(900, warn=120)),
+        Column("Evaluated ago", evaluation_age("model", "version"), "s", 0, colours.bad_above(900, warn=120)),
         Column("Trouble", _trouble(), "short", 0),
     ]
 
@@ -81,8 +81,7 @@ def _table() -> table.Panel:
     text = Text(
         "Models",
         "One row for each live model and version, the worst first: by alerts that page, degraded performance, "
-        "warnings and drift (together: Trouble). A click on the model leads to its dashboards; an empty cell "
-        "has no data yet.",
+        "warnings and drift (together: Trouble). A click on the model leads to its dashboards; a dash is no data.",
         empty=NO_MODEL,
     )
     panel = tables.rows(text, {"model": "Model", "version": "Version"}, _columns(), worst_by="Trouble")

@@ -6,12 +6,13 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.colours import BAD, PLAIN
+from grafana.colours import BAD, MARK
 from grafana.layout import Section, arrange
 from grafana.panels import SOURCE
 from grafana.queries import FIRING
 
 TAG = "sextant"
+ADDRESSES = ("live_page", "reports")
 ALL = models.VariableOption(text="All", value="$__all")
 
 
@@ -26,6 +27,8 @@ class Page:
     variables: tuple[builders.QueryVariable, ...] = ()
     one_model: bool = False
     by_model: bool = True
+    since: str = "now-1h"
+    refresh: str = "10s"
 
 
 class _Annotation(models.AnnotationQuery):
@@ -49,19 +52,22 @@ class _AnnotationBuilder(Builder[models.AnnotationQuery]):
         found = _Annotation(
             name=self.name, datasource=SOURCE, expr=self.expression, icon_color=self.colour, enable=True
         )
-        found.texts = {"titleFormat": self.title, "textFormat": self.text, "step": "60s"}
+        found.texts = {"titleFormat": self.title, "textFormat": self.text, "step": "15s"}
         return found
 
 
 def assemble(page: Page) -> models.Dashboard:
     """The whole dashboard, ready to be written."""
     dashboard = builders.Dashboard(page.title).uid(page.uid).description(page.description).tags([TAG])
-    dashboard = dashboard.time("now-1h", "now").refresh("10s").timezone("browser").editable()
+    dashboard = dashboard.time(page.since, "now").refresh(page.refresh).timezone("browser").editable()
     dashboard = dashboard.tooltip(models.DashboardCursorSync.CROSSHAIR)
     dashboard = dashboard.variables([*_common_variables(page), *page.variables, *_addresses()])
     dashboard = dashboard.annotations([_new_versions(), _alerts()]).links(_links())
     built = dashboard.build()
     built.panels = arrange(page.sections)
+    for variable in built.templating.list_val or []:
+        # An address in a shared URL may be out of date, or somebody else's.
+        variable.skip_url_sync = variable.name in ADDRESSES
     return built
 
 
@@ -73,9 +79,10 @@ def choice(name: str, label: str, query: str, *, regex: str = "") -> builders.Qu
 
 
 def several(variable: builders.QueryVariable, *, at_first: models.VariableOption | None) -> builders.QueryVariable:
-    """The same with any number of values; Grafana quotes them for =~."""
-    variable = variable.multi(True).include_all(True).all_value(".*")
-    return variable if at_first is None else variable.current(at_first)
+    """The same with any number of values, quoted for =~; without `at_first` the first one is chosen."""
+    variable = variable.multi(True)
+    # With an "All" to choose, Grafana would choose that.
+    return variable if at_first is None else variable.include_all(True).all_value(".*").current(at_first)
 
 
 def _common_variables(page: Page) -> list[Builder[models.VariableModel]]:
@@ -89,8 +96,7 @@ def _common_variables(page: Page) -> list[Builder[models.VariableModel]]:
 
 
 def _addresses() -> list[builders.QueryVariable]:
-    names = ("live_page", "reports")
-    queries = {name: f"label_values(sextant_links_info, {name})" for name in names}
+    queries = {name: f"label_values(sextant_links_info, {name})" for name in ADDRESSES}
     hidden = models.VariableHide.HIDE_VARIABLE
     return [choice(name, name, query).hide(hidden) for name, query in queries.items()]
 
@@ -100,12 +106,15 @@ def _new_versions() -> _AnnotationBuilder:
     before = f"max by (model, version) (max_over_time({live}[1h] offset 5m))"
     # For five minutes, so that a coarse step meets it; not seen in the hour before, so that a restart is not new.
     expression = f"max by (model, version) ({live}) unless {before}"
-    return _AnnotationBuilder("New model versions", expression, PLAIN, "{{model}} {{version}}", "went live")
+    return _AnnotationBuilder("New model versions", expression, MARK, "{{model}} {{version}}", "went live")
 
 
 def _alerts() -> _AnnotationBuilder:
-    text = "{{severity}} {{model}} {{version}} {{feature}} {{segment}} {{sink}} {{job}}"
-    return _AnnotationBuilder("Firing alerts", FIRING, BAD, "{{alertname}}", text)
+    # One mark for an alert, whatever its features; one label, since Grafana shows the name of a missing one.
+    about = ("severity", "model", "sink", "job")
+    labels = ", ".join(f'"{label}"' for label in about)
+    expression = f'label_join(max by (alertname, {", ".join(about)}) ({FIRING}), "about", " ", {labels})'
+    return _AnnotationBuilder("Firing alerts", expression, BAD, "{{alertname}}", "{{about}}")
 
 
 def _links() -> list[Builder[models.DashboardLink]]:

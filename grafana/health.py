@@ -8,7 +8,7 @@ from grafana.frame import Page, assemble
 from grafana.layout import Section, Sized
 from grafana.panels import Query, Text, buckets, lines, number, numbers
 from grafana.queries import MODEL_VERSION, OF_A_MODEL, error_ratio, latency, of, rate
-from grafana.shared import firing_alerts
+from grafana.shared import firing_alerts, same_hour
 
 IDLE = "no requests"
 SERVICES = 'job=~"prediction|relay|monitoring"'
@@ -35,7 +35,7 @@ def _now() -> Section:
 
 
 def _requests() -> Section:
-    first = (Sized(_rate(), 8, 8), Sized(_outcomes(), 8, 8), Sized(_errors(), 8, 8))
+    first = tuple(Sized(panel, 6, 8) for panel in (_rate(), _usual(), _outcomes(), _errors()))
     second = (Sized(_latency_map(), 8, 9), Sized(_quantiles(), 8, 9), Sized(_p95(), 8, 9))
     return Section("Requests", (first, second))
 
@@ -53,7 +53,8 @@ def _services() -> stat.Panel:
         empty="Prometheus knows no service",
     )
     words = colours.words(("0", "down", colours.BAD), ("1", "up", colours.GOOD))
-    return numbers(text, Query("min by (job) (up)", "{{job}}")).mappings(words)
+    limits = colours.steps((None, colours.GREY))
+    return numbers(text, Query("min by (job) (up)", "{{job}}"), limits=limits).mappings(words)
 
 
 def _errors_now() -> stat.Panel:
@@ -95,6 +96,11 @@ def _rate() -> timeseries.Panel:
     )
     query = f"sum by ({MODEL_VERSION}) ({rate('sextant_predictions_total', OF_A_MODEL)})"
     return lines(text, Query(query, "{{model}} {{version}}")).min(0)
+
+
+def _usual() -> timeseries.Panel:
+    means = "Far below: ask the clients; far above: see that latency and the outbox hold."
+    return same_hour("Traffic against other days", means, "model:sextant_predictions_rate1h:zscore7d")
 
 
 def _outcomes() -> timeseries.Panel:

@@ -25,22 +25,23 @@ def dashboard() -> models.Dashboard:
             sections=(_now(), _features(), _together(), data_quality.section()),
             variables=(feature,),
             one_model=True,
+            since="now-30m",
+            refresh="5s",
         )
     )
 
 
 def _now() -> Section:
-    verdicts = (Sized(_dataset_drift(), 4, 4), Sized(firing_alerts(), 4, 4))
-    numbers = (Sized(_drifted_share(), 4, 4), Sized(_age(), 4, 4))
-    window = (Sized(_rows(), 6, 4), Sized(_traffic(), 6, 4))
-    top = (verdicts, numbers, Sized(_worst(), 10, 8), window)
-    return Section("$model: now", (top, (Sized(_verdicts(), 24, 6),)), "model")
+    verdicts = (Sized(_dataset_drift(), 4, 3), Sized(firing_alerts(), 4, 3))
+    numbers = (Sized(_drifted_share(), 4, 3), Sized(_age(), 4, 3))
+    window = (Sized(_rows(), 4, 3), Sized(_traffic(), 4, 3))
+    top = (verdicts, numbers, Sized(_worst(), 12, 6), window)
+    return Section("$model: now", (top, (Sized(_all_features(), 24, 9),), (Sized(_verdicts(), 24, 6),)), "model")
 
 
 def _features() -> Section:
     one = (Sized(_one_feature(), 14, 8), Sized(_predictions(), 10, 8))
-    lines = ((Sized(_all_features(), 24, 10),), (Sized(_heat_map(), 24, 10),), one)
-    return Section("$model: features", lines, "model")
+    return Section("$model: features", ((Sized(_heat_map(), 24, 10),), one), "model")
 
 
 def _together() -> Section:
@@ -142,8 +143,8 @@ def _all_features() -> timeseries.Panel:
 def _heat_map() -> statushistory.Panel:
     text = Text(
         "Features over time",
-        "The same as a map. A row that turns dark orange is one source that changed; a column of them is one "
-        "moment at which much changed at once.",
+        "Each column's drift score as a share of its threshold. A row that turns dark orange is one source that "
+        "changed; a column of them is one moment at which much changed at once.",
         "percentunit",
         UNJUDGED,
     )

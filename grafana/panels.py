@@ -79,12 +79,19 @@ def lines(text: Text, *queries: Query, threshold: float | None = None, many: boo
     return panel if threshold is None else _with_line(panel, threshold)
 
 
+def deviation(text: Text, query: Query, limit: float) -> timeseries.Panel:
+    """Lines around 0, with a limit on either side."""
+    panel = _with_area(lines(text, query), colours.either_side(limit))
+    return panel.axis_soft_min(-1.5 * limit).axis_soft_max(1.5 * limit)
+
+
 def number(text: Text, expression: str, *, limits: builders.ThresholdsConfig | None = None) -> stat.Panel:
     """One number now; coloured where it has limits."""
-    colour = kinds.BigValueColorMode.VALUE if limits is None else kinds.BigValueColorMode.BACKGROUND_SOLID
+    colour = kinds.BigValueColorMode.NONE if limits is None else kinds.BigValueColorMode.BACKGROUND_SOLID
     panel = _described(stat.Panel(), text).targets([now(Query(expression), "A")])
     panel = panel.graph_mode(kinds.BigValueGraphMode.NONE).color_mode(colour)
-    return panel.thresholds(limits or colours.plain()).reduce_options(_last())
+    panel = panel if limits is None else panel.thresholds(limits).mappings([colours.nothing(text=text.empty)])
+    return panel.reduce_options(_last())
 
 
 def numbers(text: Text, *queries: Query, limits: builders.ThresholdsConfig | None = None) -> stat.Panel:
@@ -102,7 +109,7 @@ def bars(text: Text, query: Query, limits: builders.ThresholdsConfig) -> bargaug
     """A few values now, side by side."""
     panel = _described(bargauge.Panel(), text).targets([now(query, "A")]).thresholds(limits)
     panel = panel.display_mode(kinds.BarGaugeDisplayMode.BASIC).orientation(kinds.VizOrientation.HORIZONTAL)
-    return panel.reduce_options(_last()).min(0)
+    return panel.reduce_options(_last()).mappings([colours.nothing(text=text.empty)]).min(0).decimals(0)
 
 
 def timeline(text: Text, *queries: Query, mappings: list[models.ValueMapping]) -> statetimeline.Panel:
@@ -126,7 +133,8 @@ def buckets(text: Text, expression: str) -> heatmap.Panel:
     panel = _described(heatmap.Panel(), text).targets([query]).calculate(False)
     scheme = heatmap.HeatmapColorOptions().mode(heatmap_models.HeatmapColorMode.SCHEME).scheme("Viridis").steps(64)
     panel = panel.color(scheme.exponent(0.5)).y_axis(heatmap.YAxisConfig().unit(text.unit))
-    return panel.cell_values(heatmap.CellValues().unit("short").decimals(0)).max_data_points(HISTORY_COLUMNS)
+    panel = panel.cell_values(heatmap.CellValues().unit("short").decimals(0)).max_data_points(HISTORY_COLUMNS)
+    return panel.show_tooltip()
 
 
 def _described(panel: Panel, text: Text) -> Panel:
@@ -174,12 +182,17 @@ def _drawn(fill: str, colour: str | None) -> list[models.DynamicConfigValue]:
 
 
 def _with_roles(panel: timeseries.Panel) -> timeseries.Panel:
-    panel = panel.override_by_regexp("^(threshold|limit)", _drawn("dash", colours.BAD))
-    panel = panel.override_by_regexp("^reference", _drawn("dash", colours.GREY))
-    return panel.override_by_regexp("^estimated", _drawn("dot", None))
+    # Without the slashes Grafana compares the whole name.
+    panel = panel.override_by_regexp("/^(threshold|limit)/", _drawn("dash", colours.BAD))
+    panel = panel.override_by_regexp("/^reference/", _drawn("dash", colours.GREY))
+    return panel.override_by_regexp("/^estimated/", _drawn("dot", None))
 
 
 def _with_line(panel: timeseries.Panel, threshold: float) -> timeseries.Panel:
-    style = common.GraphThresholdsStyleConfig().mode(kinds.GraphTresholdsStyleMode.DASHED_AND_AREA)
     limits = colours.steps((None, "transparent"), (threshold, colours.BAD))
-    return panel.thresholds(limits).thresholds_style(style).axis_soft_min(0).axis_soft_max(threshold * 1.2)
+    return _with_area(panel, limits).axis_soft_min(0).axis_soft_max(threshold * 1.2)
+
+
+def _with_area(panel: timeseries.Panel, limits: builders.ThresholdsConfig) -> timeseries.Panel:
+    style = common.GraphThresholdsStyleConfig().mode(kinds.GraphTresholdsStyleMode.DASHED_AND_AREA)
+    return panel.thresholds(limits).thresholds_style(style)

@@ -8,7 +8,7 @@ from grafana.frame import Page, assemble, choice
 from grafana.layout import Section, Sized
 from grafana.panels import Query, Text, lines, number, state, timeline
 from grafana.queries import of
-from grafana.shared import firing_alerts, ratio_and_threshold
+from grafana.shared import firing_alerts, ratio_and_threshold, same_hour
 
 UNLABELLED = "no labels yet"
 UNJUDGED = "not judged yet"
@@ -47,8 +47,8 @@ def _errors() -> Section:
 
 
 def _labels() -> Section:
-    line = (Sized(_coverage(), 8, 7), Sized(_delay(), 8, 7), Sized(_feedback(), 8, 7))
-    return Section("$model: labels", (line,), "model")
+    panels = (_coverage(), _delay(), _feedback(), _usual())
+    return Section("$model: labels and predictions", (tuple(Sized(panel, 6, 7) for panel in panels),), "model")
 
 
 def _realised() -> stat.Panel:
@@ -192,3 +192,8 @@ def _feedback() -> timeseries.Panel:
     )
     sent = 'sum by (outcome) (rate(sextant_feedback_total{model=~"$model"}[$__rate_interval]))'
     return lines(text, Query(sent, "{{outcome}}")).min(0)
+
+
+def _usual() -> timeseries.Panel:
+    means = "Not yet an error: the dashboard Live drift shows what the predictions are made from."
+    return same_hour("Mean prediction against other days", means, "model:sextant_prediction_mean_avg1h:zscore7d")

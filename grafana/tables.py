@@ -11,8 +11,10 @@ from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import prometheus
 
+from grafana import colours
 from grafana.panels import SOURCE, Query, Text, now
 
+MIN_WIDTH = 80
 Properties = list[models.DynamicConfigValue]
 
 
@@ -47,7 +49,8 @@ def listing(text: Text, expression: str, labels: dict[str, str], sort_by: str) -
 
 def linked(panel: table.Panel, column: str, links: dict[str, str]) -> table.Panel:
     """The same with links (title → URL) on the cells of a column."""
-    found = [{"title": title, "url": url} for title, url in links.items()]
+    # Pages outside of Grafana open beside it.
+    found = [{"title": title, "url": url, "targetBlank": url[0] != "/"} for title, url in links.items()]
     return panel.override_by_name(column, [models.DynamicConfigValue(id_val="links", value=found)])
 
 
@@ -57,8 +60,12 @@ def painted(panel: table.Panel, column: str, words: list[models.ValueMapping]) -
 
 
 def _described(text: Text) -> table.Panel:
-    panel = table.Panel().title(text.title).description(text.description).unit(text.unit)
-    return panel.no_value(text.empty).datasource(SOURCE).cell_height(kinds.TableCellHeight.SM)
+    # "string": else a version "1.0" is a number, shown as 1 and linked as such.
+    panel = table.Panel().title(text.title).description(text.description).unit("string")
+    panel = panel.no_value(text.empty).datasource(SOURCE).cell_height(kinds.TableCellHeight.SM)
+    # What the panel says without rows would else stand in every empty cell, and twelve columns not fit a screen.
+    cell = [models.DynamicConfigValue("noValue", "-"), models.DynamicConfigValue("custom.minWidth", MIN_WIDTH)]
+    return panel.override_by_regexp("/.*/", cell)
 
 
 def _query(expression: str, ref: str) -> Builder[Dataquery]:
@@ -88,9 +95,10 @@ def _look(column: Column) -> Properties:
         found.append(models.DynamicConfigValue("decimals", column.decimals))
     if column.limits:
         found.append(models.DynamicConfigValue("thresholds", column.limits.build()))
-    if column.words:
-        found.append(models.DynamicConfigValue("mappings", column.words))
-    return [*found, _coloured()] if column.limits or column.words else found
+    if not column.limits and not column.words:
+        return found
+    mappings = [*column.words, colours.nothing("transparent")]
+    return [*found, models.DynamicConfigValue("mappings", mappings), _coloured()]
 
 
 def _coloured() -> models.DynamicConfigValue:

@@ -2,10 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "grafana" / "dashboards"
@@ -19,31 +18,13 @@ EVERY = {
     "measure": "mae",
 }
 
-MAY_BE_EMPTY = {
-    "node_": "no node exporter in the local constellation",
-    "mongodb_": "no MongoDB exporter in the local constellation",
-    "sextant_cpu_price_per_hour": "the price is a setting that is off by default",
-    "sextant_rejected_values_total": "only when requests were refused",
-    "alertname, severity": "a list of firing alerts",
-    "deriv(sextant_outbox_bytes": "only while the outbox grows",
-}
-"""Parts of expressions that may find nothing, and why."""
 
-
-@dataclass(frozen=True)
-class PanelExpression:
-    """One query of a panel; iterates as (uid, title, expression)."""
+class PanelExpression(NamedTuple):
+    """One query of a panel."""
 
     uid: str
     title: str
     expression: str
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((self.uid, self.title, self.expression))
-
-    @property
-    def empty_because(self) -> str | None:
-        return next((reason for part, reason in MAY_BE_EMPTY.items() if part in self.expression), None)
 
 
 def dashboards() -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from grafana import colours
 from grafana.__main__ import FOLDER, generated, main, outdated, write
 from monitoring_service.metrics import GAUGES
 from tests import dashboards
@@ -27,8 +28,8 @@ LABELS = """
     mountpoint outcome segment severity sink version
 """
 FUNCTIONS = """
-    and avg avg_over_time bool by count deriv group_left histogram_quantile ignoring increase max max_over_time min
-    offset on or rate sum time topk unless vector without
+    and avg avg_over_time bool by count deriv group_left histogram_quantile ignoring increase label_join max
+    max_over_time min offset on or rate sum time topk unless vector without
 """
 
 
@@ -44,8 +45,7 @@ def board_cases() -> list[Any]:
     return [pytest.param(board, id=board["uid"]) for board in dashboards.dashboards()]
 
 
-def base_name(metric: str) -> str:
-    """The name as the code gives it: without what its kind adds."""
+def base_name(metric: str) -> str:  # as the code gives it: without what its kind adds
     return re.sub(r"_(total|bucket|sum|count|info)$", "", metric)
 
 
@@ -199,7 +199,28 @@ def test_new_versions_and_firing_alerts_are_marked(board: dict[str, Any]) -> Non
     marks = {annotation["name"]: annotation for annotation in board["annotations"]["list"]}
     assert metrics_in(marks["New model versions"]["expr"]) == {"sextant_model_info"}
     assert metrics_in(marks["Firing alerts"]["expr"]) == {"ALERTS"}
-    assert all(annotation["titleFormat"] for annotation in marks.values())
+    for mark in marks.values():  # of a label that is missing Grafana shows the name
+        shown = set(re.findall(r"\{\{(\w+)", mark["titleFormat"] + mark["textFormat"]))
+        assert shown <= labels_in(mark["expr"]) | set(re.findall(r', "(\w+)", " "', mark["expr"]))
+
+
+def test_a_board_that_repeats_its_rows_opens_on_one_model_and_not_on_all() -> None:
+    for board in dashboards.dashboards():
+        (model,) = [variable for variable in board["templating"]["list"] if variable["name"] == "model"]
+        # Grafana chooses All where it can.
+        assert model["includeAll"] is not any(panel.get("repeat") for panel in board["panels"])
+
+
+@pytest.mark.parametrize(("board", "panel"), panel_cases())
+def test_overrides_and_colours_hold_as_grafana_reads_them(board: dict[str, Any], panel: dict[str, Any]) -> None:
+    defaults, overrides = panel["fieldConfig"]["defaults"], panel["fieldConfig"]["overrides"]
+    patterns = [one["matcher"]["options"] for one in overrides if one["matcher"]["id"] == "byRegexp"]
+    assert all(re.fullmatch("/.+/", pattern) for pattern in patterns)  # without slashes: the whole name
+    if panel["options"].get("colorMode") == "background_solid":
+        special = "special" in {mapping["type"] for mapping in defaults["mappings"]}
+        assert (
+            special or defaults["thresholds"]["steps"][0]["color"] == colours.GREY
+        )  # no data has the lowest colour
 
 
 def test_links_of_the_fleet_lead_to_boards_that_exist() -> None:
