@@ -22,7 +22,8 @@ MODEL_ALERTS = (
 )
 """What the monitoring service says of a model: worth nothing while no new predictions reach it."""
 
-TRAFFIC_ALERTS = ("HighErrorRatio", "HighLatency", "NoTraffic", "TrafficAnomaly")
+TRAFFIC_ALERTS = ("NoTraffic", "TrafficAnomaly")
+"""What a prediction service that is down explains. Failed and slow requests may be those of another instance."""
 
 SILENCED_BY_SERVICE_DOWN = {
     "monitoring": MODEL_ALERTS,

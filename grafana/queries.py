@@ -25,7 +25,7 @@ def share_of_threshold(metric: str, threshold: str) -> str:
 
 def drift_by_feature() -> str:
     """The drift of each feature as a share of its threshold."""
-    return f"max by (feature) ({share_of_threshold('sextant_drift_score', 'sextant_drift_threshold')})"
+    return f"max by (feature) ({of('sextant_drift_threshold_ratio')})"
 
 
 def latency(quantile: float, *by: str) -> str:

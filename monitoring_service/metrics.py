@@ -24,6 +24,10 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "calibrated": ("Whether the drift thresholds of the version are known (0 or 1).", MODEL),
     "drift_score": ("Drift score of a column, in the method's own scale.", DRIFT),
     "drift_threshold": ("Calibrated threshold of the score for a window of this size.", DRIFT),
+    "drift_threshold_ratio": (
+        "Score on its way to the threshold: beyond 1 it drifted, in any method.",
+        DRIFT,
+    ),
     "drift_detected": ("Whether the column is beyond its threshold (0 or 1).", DRIFT),
     "drifted_features": ("Columns beyond their threshold, the prediction among them.", MODEL),
     "drifted_features_ratio": ("Share of the judged columns beyond their threshold.", MODEL),
@@ -209,6 +213,7 @@ def _add_drift(families: Families, labels: list[str], evaluation: Evaluation) ->
         of_column = [*labels, column.column, column.method]
         _add(families, "drift_score", of_column, column.score)
         _add(families, "drift_threshold", of_column, column.threshold)
+        _add(families, "drift_threshold_ratio", of_column, column.share_of_threshold)
         _add(families, "drift_detected", of_column, column.drifted)
     if evaluation.judged:
         _add(families, "drifted_features", labels, len(evaluation.drifted_columns))

@@ -26,7 +26,8 @@ OTHER_PART = {**DOWN, "severity": "warning", "job": "alertmanager"}
 INHIBITED = [
     ({**DOWN, "job": "monitoring"}, {"alertname": "DatasetDrift"}, True),
     ({**DOWN, "job": "prediction"}, {"alertname": "PerformanceDegraded"}, True),
-    ({**DOWN, "job": "prediction"}, {"alertname": "HighErrorRatio"}, True),
+    ({**DOWN, "job": "prediction"}, {"alertname": "HighErrorRatio"}, False),  # of another instance
+    ({**DOWN, "job": "prediction"}, {"alertname": "TrafficAnomaly"}, True),
     ({**DOWN, "job": "monitoring"}, {"alertname": "HighErrorRatio"}, False),
     ({**DOWN, "job": "relay"}, {"alertname": "EvaluationStale"}, True),
     ({**DOWN, "job": "prometheus"}, {"alertname": "DatasetDrift"}, False),

@@ -57,7 +57,7 @@ def test_the_alternative_sends_dataset_drift_to_discord_with_a_secret_from_outsi
     assert receiver["settings"]["url"] == "${SEXTANT_DISCORD_WEBHOOK}"
     (rule,) = made["groups"][0]["rules"]
     assert rule["notification_settings"]["receiver"] == point["name"]
-    assert "sextant_dataset_drift" in rule["data"][0]["model"]["expr"]
+    assert 'verdict="dataset_drift"' in rule["data"][0]["model"]["expr"]
     assert rule["condition"] in {query["refId"] for query in rule["data"]}
 
 

@@ -20,8 +20,9 @@ RULES = sorted((FOLDER / "rules").glob("*.yml"))
 TESTS = sorted((FOLDER / "tests").glob("*.yml"))
 
 SEVERITIES = ("page", "warning", "info", "none")
-LEVELS = {"model", "version", "sink", "job", "day"}
-OPERATION = r"(difference|max|(avg|stddev|zscore|p95|rate|ratio)(_rate|_)?(\d+[mhd])|rate\d+[mhd])"
+LEVELS = {"model", "version", "sink", "job", "day", "verdict"}
+FUNCTION = r"(avg|stddev|zscore|p95|rate|ratio)(_rate|_)?(\d+[mhd])"
+OPERATION = rf"(difference|max|thresholds|since|certain|{FUNCTION}|rate\d+[mhd])"
 ELSEWHERE = re.compile(r"(node|alertmanager|prometheus)_\w+|up|ALERTS")
 NAME = re.compile(
     r"[a-z_]+:[a-z0-9_]+:[a-z0-9_]+"
@@ -31,7 +32,11 @@ NAME = re.compile(
 RUNBOOKS = sorted(set((ROOT / "docs" / "runbooks").glob("*.md")) - {ROOT / "docs" / "runbooks" / "README.md"})
 COMMANDS = {"curl", "tail", "grep", "ls", "df", "sqlite3", "printf", "python"}
 APPS = {"9696": "prediction_service", "8085": "monitoring_service"}
-ROUTES = {"9697": {"/metrics"}, "9091": {"/graph", "/targets", "/status", "/-/ready"}, "9093": {"/-/ready", "/"}}
+ROUTES = {
+    "9697": {"/metrics"},
+    "9091": {"/graph", "/targets", "/rules", "/status", "/-/ready"},
+    "9093": {"/-/ready", "/"},
+}
 LINKS = {"grafana_url": "http://grafana", "live_page_url": "http://live", "reports_url": "http://reports"}
 
 
@@ -145,7 +150,7 @@ def test_a_rule_and_its_annotations_read_only_metrics_that_exist(rule: dict[str,
 
 
 def test_drift_never_pages() -> None:
-    drift = [rule for rule in rules("alert") if "Drift" in rule["alert"] or "_drift_detected" in rule["expr"]]
+    drift = [rule for rule in rules("alert") if "Drift" in rule["alert"] or '_drift"' in rule["expr"]]
     assert len(drift) >= 5
     paging = {rule["alert"] for rule in drift if rule["labels"]["severity"] == "page"}
     assert paging <= {"PerformanceDegraded"}, "it reads the realised error, concept_drift by its old name"
@@ -162,11 +167,11 @@ def test_recording_rules_are_named_level_metric_operations() -> None:
 def nasty_test(model: str, features: list[str]) -> dict[str, Any]:
     """A rule test in which these features have drifted, the first the furthest."""
     of = f'model={json.dumps(model, ensure_ascii=False)},version="v1"'
-    series = [{"series": f"sextant_dataset_drift{{{of}}}", "values": "1x8"}]
+    series = [{"series": f"sextant_dataset_drift{{{of}}}", "values": "1x12"}]
     for rank, feature in enumerate(features):
         column = f'{{{of},feature={json.dumps(feature, ensure_ascii=False)},method="psi"}}'
-        series.append({"series": f"sextant_drift_score{column}", "values": f"{9 - rank}x8"})
-        series.append({"series": f"sextant_drift_threshold{column}", "values": "0.5x8"})
+        for name, value in (("score", 9 - rank), ("threshold", 0.5), ("threshold_ratio", 18 - 2 * rank)):
+            series.append({"series": f"sextant_drift_{name}{column}", "values": f"{value}x12"})
     named = [f"{feature[:80]} {9 - rank} (threshold 0.5, psi)" for rank, feature in enumerate(features)]
     worst = "; ".join(named[:3])
     annotations = {
@@ -177,15 +182,16 @@ def nasty_test(model: str, features: list[str]) -> dict[str, Any]:
     }
     labels = {"severity": "warning", "model": model, "version": "v1"}
     alert = {"exp_labels": labels, "exp_annotations": annotations}
-    case = {"eval_time": "1m", "alertname": "DatasetDrift", "exp_alerts": [alert]}
+    case = {"eval_time": "2m", "alertname": "DatasetDrift", "exp_alerts": [alert]}
     return {"interval": "15s", "external_labels": LINKS, "input_series": series, "alert_rule_test": [case]}
 
 
 def test_a_description_survives_quotes_unicode_and_a_thousand_characters(tmp_path: Path) -> None:
     test = nasty_test('ta"x\\i {{ü}}', ['"; drop {x="y"} or up', "距离\t🚕", "x" * 1_000, "fourth"])
     file = tmp_path / "nasty.yml"
-    rules_of_drift = str(FOLDER / "rules" / "drift.yml")
-    whole = {"rule_files": [rules_of_drift], "evaluation_interval": "15s", "tests": [test]}
+    read = [str(FOLDER / "rules" / f"{name}.yml") for name in ("verdicts", "drift")]
+    order = ["sextant-verdicts", "sextant-drift"]
+    whole = {"rule_files": read, "group_eval_order": order, "evaluation_interval": "15s", "tests": [test]}
     file.write_text(yaml.safe_dump(whole, allow_unicode=True))
     promtool("test", "rules", file)
 
