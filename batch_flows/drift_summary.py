@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_flows.verdicts import other_alarms, verdict_facts, verdict_metrics
+from batch_flows.verdicts import verdict_facts, verdict_metrics
 from batch_flows.window import Window
 from batch_flows.window_rows import WindowRows
 from contracts.model_bundle import Manifest
@@ -126,6 +126,8 @@ class DriftSummary:
 
     def status(self) -> dict[str, str]:
         """The verdict in a few words, and whether it is good, bad or none, for a list of reports."""
+        from evaluation.alarms import other_alarms
+
         drifted = ", ".join(self.evaluation.drifted_columns)
         alarms = [*([f"drift: {drifted}"] if drifted else []), *other_alarms(self.evaluation)]
         if alarms:

@@ -30,23 +30,6 @@ def verdict_metrics(found: "Evaluation") -> dict[str, Any]:
     }
 
 
-def other_alarms(found: "Evaluation") -> list[str]:
-    """The verdicts beside drift that are bad, in a word or two each."""
-    gaps = [segment.fairness_gap for segment in found.segments.values()]
-    alarms = {
-        "error grew": _grew(found.concept_drift),
-        "unexplained error": _grew(found.unexplained_error),
-        "estimated error grew": _grew(found.estimated_degradation),
-        "fairness gap": any(map(_grew, gaps)),
-        "data quality": any(verdict.detected for verdict in found.data_quality),
-    }
-    return [text for text, alarmed in alarms.items() if alarmed]
-
-
-def _grew(growth: "ErrorGrowth | None") -> bool:
-    return growth is not None and bool(growth.drifted)
-
-
 def _fields(growth: "ErrorGrowth | None") -> dict[str, Any] | None:
     return asdict(growth) if growth else None
 

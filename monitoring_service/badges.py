@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from evaluation.alarms import other_alarms
 from evaluation.by_segment import SegmentEvaluation
 from evaluation.error_growth import ErrorGrowth
 from evaluation.evaluate import Evaluation
@@ -18,20 +19,9 @@ class Badge:
 
 def model_badges(evaluation: Evaluation, together: MultivariateOutcome | None) -> list[Badge]:
     """Whether anything drifted, and each of the other verdicts that alarms."""
-    gaps = [segment.fairness_gap for segment in evaluation.segments.values()]
-    alarms = {
-        "features drifted together": together is not None and together.drift.drifted,
-        "errs more than before": _grew(evaluation.concept_drift),
-        "unexplained error": _grew(evaluation.unexplained_error),
-        "estimated to err more": _grew(evaluation.estimated_degradation),
-        "fairness gap": any(map(_grew, gaps)),
-        "data quality": any(verdict.detected for verdict in evaluation.data_quality),
-    }
-    return [_drift_badge(evaluation), *(Badge(text, "bad") for text, alarmed in alarms.items() if alarmed)]
-
-
-def _grew(growth: ErrorGrowth | None) -> bool:
-    return growth is not None and bool(growth.drifted)
+    drifted_together = together is not None and together.drift.drifted
+    alarms = [*(["features drifted together"] if drifted_together else []), *other_alarms(evaluation)]
+    return [_drift_badge(evaluation), *(Badge(text, "bad") for text in alarms)]
 
 
 def _drift_badge(evaluation: Evaluation) -> Badge:

@@ -205,7 +205,10 @@ def test_verdicts_beside_drift_are_facts_with_what_chance_allows(summary_of: Any
     assert facts["Data quality"] == "as on the reference"
     assert metrics["unexplained_error"]["drifted"] is True
     assert metrics["concept_drift"]["drifted"] is True
-    assert summary_of(worse).status() == {"text": "drift: target; error grew; unexplained error", "kind": "bad"}
+    assert summary_of(worse).status() == {
+        "text": "drift: target; errs more than before; unexplained error",
+        "kind": "bad",
+    }
 
     assert summary_of(missing).facts["Data quality"] == "trip_distance: 20.0% missing (reference 0.0%)"
     (found,) = summary_of(missing).document(START)["metrics"]["data_quality"]
