@@ -23,7 +23,8 @@ DRIFT = (
     " / sum by (model) (count_over_time(sextant_dataset_drift[RANGE]))"
 )
 BACKLOG = "max by (sink) (max_over_time(sextant_outbox_events[RANGE]))"
-FIRING = 'max by (alertname, severity, model, job) (max_over_time(ALERTS{alertstate="firing"}[RANGE]))'
+ALARMS = 'ALERTS{alertstate="firing",severity!="none"}'  # the Watchdog always fires
+FIRING = f"max by (alertname, severity, model, job) (max_over_time({ALARMS}[RANGE]))"
 COUNTS = {
     "Predictions not answered as asked": (
         "outcome",
