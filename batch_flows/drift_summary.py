@@ -125,11 +125,10 @@ class DriftSummary:
         }
 
     def status(self) -> dict[str, str]:
-        """The verdict in a few words, and whether it is good, bad or none, for a list of reports."""
+        """The verdicts in a few words, and whether they are good, bad or none, for a list of reports."""
         from evaluation.alarms import other_alarms
 
-        drifted = ", ".join(self.evaluation.drifted_columns)
-        alarms = [*([f"drift: {drifted}"] if drifted else []), *other_alarms(self.evaluation)]
+        alarms = [*(["drift"] if self.evaluation.dataset_drift else []), *other_alarms(self.evaluation)]
         if alarms:
             return {"text": "; ".join(alarms), "kind": "bad"}
         if self.evaluation.dataset_drift is None:

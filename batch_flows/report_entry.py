@@ -14,6 +14,7 @@ Kind = Literal["good", "bad", "quiet"]
 Name = Annotated[str, Field(max_length=200)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 NAMED_COLUMNS = 3
+MOST_LETTERS = 120
 
 
 class _Span(BaseModel):
@@ -87,7 +88,7 @@ def _status(metrics: Mapping[str, Any]) -> Status:
     """What the flow says of itself, or else its verdict on drift."""
     stated = metrics.get("status")
     if isinstance(stated, dict) and isinstance(stated.get("text"), str) and stated.get("kind") in get_args(Kind):
-        return Status(stated["text"][:80], stated["kind"])
+        return Status(stated["text"][:MOST_LETTERS], stated["kind"])
     if "dataset_drift" not in metrics:
         return Status("no verdict", "quiet")
     if metrics["dataset_drift"] is None:

@@ -101,7 +101,7 @@ def test_the_facts_hold_the_command_that_makes_the_same_report_again(summary_of:
 @pytest.mark.parametrize(
     ("rows", "factor", "text", "kind"),
     [
-        (500, 1.6, "drift: trip_distance, prediction", "bad"),
+        (500, 1.6, "drift", "bad"),
         (500, 1.0, "no drift", "good"),
         (10, 1.0, "not judged", "quiet"),
     ],
@@ -206,7 +206,7 @@ def test_verdicts_beside_drift_are_facts_with_what_chance_allows(summary_of: Any
     assert metrics["unexplained_error"]["drifted"] is True
     assert metrics["concept_drift"]["drifted"] is True
     assert summary_of(worse).status() == {
-        "text": "drift: target; errs more than before; unexplained error",
+        "text": "drift; errs more than before; unexplained error",
         "kind": "bad",
     }
 
