@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from contracts.settings import Settings, child_environment, load_settings
 from local.constellation import all_parts, commands
@@ -56,15 +57,24 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with pid_file(settings).open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.exit("the constellation is already running")
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        sys.exit(0 if supervise(settings, sys.argv[1:], stop) else 1)
+    if not hold_lock(pid_file(settings)):
+        sys.exit("the constellation is already running")
+    sys.exit(0 if supervise(settings, sys.argv[1:], stop) else 1)
+
+
+def hold_lock(path: Path) -> bool:
+    """Take the file's lock and write our process id into it; False when another process has it.
+
+    The kernel gives it back when nothing of this process is left, so whoever waits for it need not look again.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+    return True
 
 
 if __name__ == "__main__":
