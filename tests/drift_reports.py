@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,33 +14,10 @@ from batch_flows.drift_report import main
 from contracts.event_store import EventStore
 from contracts.events import Prediction, Target
 from tests.bundles import make_trips
-from tests.processes import Services, free_port
+from tests.processes import Services
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 END = START + timedelta(hours=1)
-
-
-@contextmanager
-def running_store(services: Services) -> Iterator[EventStore]:
-    """A store that answers."""
-    services.mongo().start()
-    with closing(EventStore.connect(services.mongodb_uri, "sextant")) as store:
-        yield store
-
-
-def use_environment(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The services' environment, here too, and everything that the command sets restored after the test."""
-    prefect = {
-        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",  # where nobody answers
-        "PREFECT_HOME": str(services.folder / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_LOGGING_LEVEL": "INFO",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-        "DO_NOT_TRACK": "1",
-    }
-    for name, value in (services.environment | prefect).items():
-        monkeypatch.setenv(name, value)
 
 
 def add_trips(

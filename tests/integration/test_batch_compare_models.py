@@ -1,7 +1,6 @@
 """`python -m batch_flows.compare_models` against a real store, and its page in a real browser."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +15,7 @@ from contracts.model_bundle import ModelBundle
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_flowers, make_trips, publish_flowers, publish_trips
 from tests.events import predictions_from, targets_from
-from tests.processes import Services, free_port
+from tests.processes import Services
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 END = START + timedelta(hours=1)
@@ -25,28 +24,7 @@ REPORT_FIELDS = {
     "_id", "flow", "model", "model_version", "window", "rows", "rows_with_target", "created_at", "metrics", "html",
 }  # fmt: skip
 
-
-@pytest.fixture
-def store(services: Services) -> Iterator[EventStore]:
-    services.mongo().start()
-    with closing(EventStore.connect(services.mongodb_uri, "sextant")) as store:
-        yield store
-
-
-@pytest.fixture(autouse=True)
-def _environment(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The services' environment, here too, and everything that the command sets restored after the test."""
-    prefect = {
-        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",  # where nobody answers
-        "PREFECT_HOME": str(services.folder / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_LOGGING_LEVEL": "INFO",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-        "DO_NOT_TRACK": "1",
-    }
-    for name, value in (services.environment | prefect).items():
-        monkeypatch.setenv(name, value)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,22 +17,9 @@ from tests.drift_reports import (
     page_of,
     pages,
     report_of_the_hour,
-    running_store,
     small_disk,
-    use_environment,
 )
 from tests.processes import Services
-
-
-@pytest.fixture
-def store(services: Services) -> Iterator[EventStore]:
-    with running_store(services) as store:
-        yield store
-
-
-@pytest.fixture
-def environment(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_environment(services, monkeypatch)
 
 
 @pytest.mark.usefixtures("environment")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,8 +18,6 @@ from tests.drift_reports import (
     page_of,
     pages,
     report_of_the_hour,
-    running_store,
-    use_environment,
     without_time,
 )
 from tests.events import predictions_from, targets_from
@@ -29,17 +26,6 @@ from tests.processes import ROOT, Services, free_port
 REPORT_FIELDS = {
     "_id", "flow", "model", "model_version", "window", "rows", "rows_with_target", "created_at", "metrics", "html",
 }  # fmt: skip
-
-
-@pytest.fixture
-def store(services: Services) -> Iterator[EventStore]:
-    with running_store(services) as store:
-        yield store
-
-
-@pytest.fixture
-def environment(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_environment(services, monkeypatch)
 
 
 def test_drifted_predictions_make_a_report_on_disk_and_its_description_in_mongodb(

@@ -4,7 +4,6 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,29 +24,7 @@ needs_prometheus = pytest.mark.skipif(PROMETHEUS is None, reason="prometheus is 
 END = datetime(2026, 3, 9, 8, 30, tzinfo=UTC)
 DAYS = 7
 
-
-@pytest.fixture
-def store(services: Services) -> Iterator[EventStore]:
-    services.mongo().start()
-    with closing(EventStore.connect(services.mongodb_uri, "sextant")) as store:
-        yield store
-
-
-@pytest.fixture(autouse=True)
-def _environment(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The services' environment, here too, and everything that the command sets restored after the test."""
-    others = {
-        "PROMETHEUS_URL": f"http://127.0.0.1:{free_port()}",  # where nobody answers, like the next
-        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",
-        "PREFECT_HOME": str(services.folder / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_LOGGING_LEVEL": "INFO",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-        "DO_NOT_TRACK": "1",
-    }
-    for name, value in (services.environment | others).items():
-        monkeypatch.setenv(name, value)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def add_week(store: EventStore, end: datetime, *, model: str = "taxi") -> None:

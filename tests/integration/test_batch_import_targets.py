@@ -1,7 +1,6 @@
 """`python -m batch_flows.import_targets` against a real store, with no Prefect server in sight."""
 
 import csv
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,32 +15,11 @@ from contracts.event_store import EventStore
 from contracts.events import Prediction, Target
 from tests.bundles import make_flowers, make_trips
 from tests.events import predictions_from
-from tests.processes import Services, free_port
+from tests.processes import Services
 
 RECEIVED = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
-
-@pytest.fixture
-def store(services: Services) -> Iterator[EventStore]:
-    services.mongo().start()
-    with closing(EventStore.connect(services.mongodb_uri, "sextant")) as store:
-        yield store
-
-
-@pytest.fixture(autouse=True)
-def environment(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The services' environment, here too, and everything that the command sets restored after the test."""
-    prefect = {
-        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",  # where nobody answers
-        "PREFECT_HOME": str(services.folder / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_LOGGING_LEVEL": "INFO",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-        "DO_NOT_TRACK": "1",
-    }
-    for name, value in (services.environment | prefect).items():
-        monkeypatch.setenv(name, value)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def add_trips(store: EventStore, rows: int) -> list[Prediction]:

@@ -1,7 +1,6 @@
 """`python -m batch_flows.retention` against a real store: what goes, what stays, what an interruption leaves."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from batch_flows.retention.plan import Limits, Tally
 from contracts.event_store import EventStore
 from contracts.events import Prediction, Target, stored_time
 from contracts.settings import load_settings
-from tests.processes import Program, Services, free_port
+from tests.processes import Program, Services
 
 WINDOW_SIZE = 10
 DAY = timedelta(days=1)
@@ -26,20 +25,8 @@ OLD = NOW - 200 * DAY
 
 
 @pytest.fixture(autouse=True)
-def _environment(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
-        monkeypatch.delenv(name)
-    prefect = {
-        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",  # where nobody answers
-        "PREFECT_HOME": str(services.folder / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_LOGGING_LEVEL": "INFO",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-        "DO_NOT_TRACK": "1",
-    }
-    for name, value in (services.environment | prefect | {"WINDOW_SIZE": str(WINDOW_SIZE)}).items():
-        monkeypatch.setenv(name, value)
+def _environment(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINDOW_SIZE", str(WINDOW_SIZE))
 
 
 @pytest.fixture
