@@ -21,13 +21,13 @@ $(READY): requirements.lock
 	@touch $@
 
 demo: $(READY) ## prepare, start, replay traffic, find the drift (SOURCE=auto|tlc|synthetic|DIR, DEMO_ONCE=1)
-	@$(BIN)/python -m local demo --source "$(SOURCE)" $(if $(DEMO_ONCE),--once)
+	@$(BIN)/python -m sextant.local demo --source "$(SOURCE)" $(if $(DEMO_ONCE),--once)
 
 up: $(READY) ## start the constellation and leave it running
-	@$(BIN)/python -m local up --source "$(SOURCE)"
+	@$(BIN)/python -m sextant.local up --source "$(SOURCE)"
 
 down: $(READY) ## stop it
-	@$(BIN)/python -m local down
+	@$(BIN)/python -m sextant.local down
 
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest
@@ -52,7 +52,7 @@ lock: $(READY) ## compile requirements.lock and the set of each service
 	@$(LOCK) --extra prediction -c requirements.lock -o prediction_service/requirements.lock
 	@$(LOCK) --extra monitoring -c requirements.lock -o monitoring_service/requirements.lock
 	@$(LOCK) --extra batch -c requirements.lock -o batch_flows/requirements.lock
-	@$(LOCK) --extra training -c requirements.lock -o models/requirements.lock
+	@$(LOCK) --extra training -c requirements.lock -o sextant/training/requirements.lock
 
 bench: $(READY) ## the serving benchmark (needs wrk and a trained model)
 	@$(BIN)/python -m benchmarks.serving
@@ -62,7 +62,7 @@ REPORTS_PORT ?= 8080
 reports: $(READY) ## serve the reports of DATA_DIR and their index on this machine (REPORTS_PORT; make up does too)
 	@! (: < /dev/tcp/127.0.0.1/$(REPORTS_PORT)) 2> /dev/null || { \
 		echo "something answers at http://127.0.0.1:$(REPORTS_PORT) already: make up, or set REPORTS_PORT" >&2; exit 1; }
-	@DATA_DIR="$(DATA_DIR)" $(BIN)/python -m batch_flows.report_index
+	@DATA_DIR="$(DATA_DIR)" $(BIN)/python -m batch_flows.reports.index
 	@$(BIN)/python -u -m http.server $(REPORTS_PORT) --bind 127.0.0.1 --directory "$(DATA_DIR)/reports"
 
 clean: ## remove what the tools leave behind (not data/)

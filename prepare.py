@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contracts.errors import SextantError
-from contracts.settings import load_settings
-from models.preparation import Prepared, prepare
-from models.registry import NAMES, use_case
-from models.sources import SourceRequest
+from sextant.contracts.errors import SextantError
+from sextant.infrastructure.settings import load_settings
+from sextant.training.preparation import Prepared, prepare
+from sextant.use_cases.catalogue import NAMES, use_case
+from sextant.use_cases.sources import SourceRequest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from contracts.errors import SextantError
-from contracts.settings import Settings, load_settings
-from models.drift import parse_drift
-from models.registry import NAMES, use_case
-from models.sending import STOPPED, ReplayPlan, Sender, say, send_csv, send_replay
-from models.sources import SourceRequest
-from models.traffic import PERIODS, TRAFFIC
-from models.use_case import UseCase
+from sextant.contracts.errors import SextantError
+from sextant.infrastructure.settings import Settings, load_settings
+from sextant.traffic.drift import parse_drift
+from sextant.traffic.rows import PERIODS, TRAFFIC
+from sextant.traffic.sending import STOPPED, ReplayPlan, Sender, say, send_csv, send_replay
+from sextant.use_cases.catalogue import NAMES, use_case
+from sextant.use_cases.sources import SourceRequest
+from sextant.use_cases.use_case import UseCase
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,10 +7,10 @@ import time
 
 import structlog
 
-from batch_flows.prefect_settings import prepare_environment, server_answers
-from contracts.errors import Fatal
-from contracts.logs import configure_logging
-from contracts.settings import Settings, load_settings
+from batch_flows.orchestration.settings import prepare_environment, server_answers
+from sextant.contracts.errors import Fatal
+from sextant.infrastructure.logs import configure_logging
+from sextant.infrastructure.settings import Settings, load_settings
 
 RETRY_SECONDS = 2.0
 REMIND_SECONDS = 30.0
@@ -30,8 +30,8 @@ def wait_for_server(api_url: str) -> None:
 
 def serve_forever(settings: Settings) -> None:
     """Serve, and begin again when the Prefect server was away for longer than its client puts up with."""
-    from batch_flows.runner import serve_until_stopped
-    from batch_flows.schedule import deployments
+    from batch_flows.orchestration.runner import serve_until_stopped
+    from batch_flows.orchestration.schedule import deployments
 
     while True:
         wait_for_server(settings.prefect_api_url)

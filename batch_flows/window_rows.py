@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from batch_flows.window import Window
-from contracts.events import Prediction
-from contracts.stored import Refusal
+from batch_flows.time_range import Window
+from sextant.contracts.events import Prediction
+from sextant.infrastructure.documents import Refusal
 
 if TYPE_CHECKING:  # see steps
     import pandas as pd

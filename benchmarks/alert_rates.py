@@ -21,16 +21,16 @@ from scipy import stats
 from tqdm import tqdm
 
 from benchmarks.estimated_performance import judge
-from contracts.model_bundle import ModelBundle, load_bundle
-from contracts.settings import load_settings
-from evaluation.calibration import Calibration, calibrate
-from evaluation.calibration_cache import CalibrationCache
-from evaluation.error_growth import ErrorGrowth
-from evaluation.evaluate import Evaluation, evaluate
-from evaluation.reference import Reference
-from models.registry import use_case
-from models.sources import SourceRequest
-from models.traffic import HOLDOUT, replayed, shuffled
+from sextant.contracts.model_bundle import ModelBundle, load_bundle
+from sextant.evaluation.drift.calibration import Calibration, calibrate
+from sextant.evaluation.drift.calibration_cache import CalibrationCache
+from sextant.evaluation.evaluate import Evaluation, evaluate
+from sextant.evaluation.performance.error_growth import ErrorGrowth
+from sextant.evaluation.reference import Reference
+from sextant.infrastructure.settings import load_settings
+from sextant.traffic.rows import HOLDOUT, replayed, shuffled
+from sextant.use_cases.catalogue import use_case
+from sextant.use_cases.sources import SourceRequest
 
 MODEL = "taxi"
 STEPS = 20  # evaluations while the rows of a window are replaced once

@@ -16,8 +16,8 @@ import pandas as pd
 from pymongo import MongoClient
 
 from benchmarks.evaluation_cost import CATEGORIES, NUMERICAL, synthetic_rows
-from contracts.model_bundle import load_bundle
-from contracts.settings import load_settings
+from sextant.contracts.model_bundle import load_bundle
+from sextant.infrastructure.settings import load_settings
 
 BATCH = 10_000
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ def documents(batch: int, rows: int) -> tuple[list[dict[str, Any]], list[dict[st
 
 def run_flow(rows: int, of: int) -> Numbers:
     """The drift report of the first `rows` predictions; the seconds of its stages, from its log."""
-    from batch_flows.drift_report import main as drift_report
+    from batch_flows.drift_report.__main__ import main as drift_report
 
     stages = Stages()
     logging.getLogger("batch_flows").addHandler(stages)
@@ -97,8 +97,8 @@ def run_sampling(rows: int, _of: int) -> Numbers:
 
 def run_scores(rows: int, _of: int) -> Numbers:
     """Each column's drift score over all rows, without sample, store or report."""
-    from evaluation.evaluate import evaluate
-    from evaluation.reference import Reference
+    from sextant.evaluation.evaluate import evaluate
+    from sextant.evaluation.reference import Reference
 
     bundle = load_bundle(load_settings().models_dir, "synthetic")
     found = evaluate(Reference.prepare(bundle.manifest, bundle.reference()), all_rows(rows))

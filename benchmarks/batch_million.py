@@ -26,7 +26,7 @@ from pymongo import MongoClient
 from benchmarks.batch_arms import BATCH, READING, Numbers, documents
 from benchmarks.ingest import publish_synthetic
 from benchmarks.serving import free_port
-from contracts.settings import child_environment
+from sextant.infrastructure.settings import child_environment
 
 GB = 1 << 30
 

@@ -16,19 +16,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contracts.model_bundle import ONNX_MODEL, ModelBundle, load_bundle
-from contracts.schema import Task
-from contracts.settings import load_settings
-from evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
-from evaluation.estimation import ESTIMATED, PerformanceEstimator
-from evaluation.frames import conform
-from evaluation.performance import HEADLINE, row_errors
-from evaluation.reference import Reference
-from models.onnx_model import OnnxModel
-from models.registry import use_case
-from models.sources import Source, SourceRequest
-from models.traffic import HOLDOUT, TRAFFIC, replayed
-from models.use_case import UseCase, clean
+from sextant.contracts.model_bundle import ONNX_MODEL, ModelBundle, load_bundle
+from sextant.contracts.schema import Task
+from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
+from sextant.evaluation.frames import conform
+from sextant.evaluation.performance.estimation import ESTIMATED, PerformanceEstimator
+from sextant.evaluation.performance.measures import HEADLINE, row_errors
+from sextant.evaluation.reference import Reference
+from sextant.infrastructure.settings import load_settings
+from sextant.traffic.rows import HOLDOUT, TRAFFIC, replayed
+from sextant.training.export import OnnxModel
+from sextant.use_cases.catalogue import use_case
+from sextant.use_cases.sources import Source, SourceRequest
+from sextant.use_cases.use_case import UseCase, clean
 
 SHIFTS = {"taxi": ("trip_distance", 1.3), "iris": ("petal_length", 1.1)}
 """The feature of each model that is made to drift, and the factor."""

@@ -18,13 +18,13 @@ import pandas as pd
 from evidently import DataDefinition, Dataset, Regression, Report
 from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPreset
 
-from contracts.model_bundle import Manifest
-from contracts.schema import Feature, FeatureSchema
-from evaluation.calibration import Calibration, ColumnThresholds, calibrate, calibrate_segments
-from evaluation.estimation import PerformanceEstimator
-from evaluation.evaluate import Evaluation, evaluate
-from evaluation.multivariate import DomainClassifier, MultivariateDrift
-from evaluation.reference import Reference
+from sextant.contracts.model_bundle import Manifest
+from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds, calibrate, calibrate_segments
+from sextant.evaluation.drift.multivariate import DomainClassifier, MultivariateDrift
+from sextant.evaluation.evaluate import Evaluation, evaluate
+from sextant.evaluation.performance.estimation import PerformanceEstimator
+from sextant.evaluation.reference import Reference
 
 RATE = 0.01
 LARGER = 4

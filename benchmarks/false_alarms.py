@@ -14,19 +14,19 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from contracts.model_bundle import ONNX_MODEL, ModelBundle, load_bundle
-from contracts.settings import load_settings
-from evaluation.calibration import Calibration
-from evaluation.calibration_cache import CalibrationCache
-from evaluation.columns import monitored_columns
-from evaluation.evaluate import evaluate
-from evaluation.reference import Reference
-from evaluation.stat_tests import evidently_default_drifted
-from models.onnx_model import OnnxModel
-from models.registry import use_case
-from models.sources import Source, SourceRequest
-from models.traffic import HOLDOUT, TRAFFIC, replayed
-from models.use_case import Examples, clean
+from sextant.contracts.model_bundle import ONNX_MODEL, ModelBundle, load_bundle
+from sextant.evaluation.columns import monitored_columns
+from sextant.evaluation.drift.calibration import Calibration
+from sextant.evaluation.drift.calibration_cache import CalibrationCache
+from sextant.evaluation.drift.stat_tests import evidently_default_drifted
+from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.reference import Reference
+from sextant.infrastructure.settings import load_settings
+from sextant.traffic.rows import HOLDOUT, TRAFFIC, replayed
+from sextant.training.export import OnnxModel
+from sextant.use_cases.catalogue import use_case
+from sextant.use_cases.sources import Source, SourceRequest
+from sextant.use_cases.use_case import Examples, clean
 
 MODEL = "taxi"
 SHIFT = 1.3

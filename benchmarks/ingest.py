@@ -29,8 +29,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.evaluation_cost import synthetic_manifest, synthetic_rows
 from benchmarks.serving import free_port, server
-from contracts.events import Prediction, Target
-from contracts.model_bundle import REFERENCE, Manifest, file_sha256, publish
+from sextant.contracts.events import Prediction, Target
+from sextant.contracts.model_bundle import REFERENCE, Manifest, file_sha256, publish
 
 REFERENCE_ROWS = 10_000
 WINDOW_ROWS = 2_000

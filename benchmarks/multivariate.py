@@ -16,14 +16,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.false_alarms import MODEL, Window, populations
-from contracts.model_bundle import load_bundle
-from contracts.settings import load_settings
-from evaluation.calibration import Calibration, ColumnThresholds, calibrate
-from evaluation.drift import measure_drift
-from evaluation.multivariate import DomainClassifier
-from evaluation.reference import Reference
-from models.registry import use_case
-from models.sources import SourceRequest
+from sextant.contracts.model_bundle import load_bundle
+from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds, calibrate
+from sextant.evaluation.drift.column import measure_drift
+from sextant.evaluation.drift.multivariate import DomainClassifier
+from sextant.evaluation.reference import Reference
+from sextant.infrastructure.settings import load_settings
+from sextant.use_cases.catalogue import use_case
+from sextant.use_cases.sources import SourceRequest
 
 Change = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
 

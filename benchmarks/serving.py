@@ -21,8 +21,8 @@ from pathlib import Path
 import requests
 from flask import Flask, Response, jsonify, request
 
-from contracts.model_bundle import load_bundle
-from contracts.settings import child_environment, load_settings
+from sextant.contracts.model_bundle import load_bundle
+from sextant.infrastructure.settings import child_environment, load_settings
 
 CONNECTIONS = 8
 LUA = """

@@ -16,17 +16,17 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.estimated_performance import SHIFTS, judge
-from contracts.model_bundle import ModelBundle, load_bundle
-from contracts.settings import load_settings
-from evaluation.calibration import Calibration
-from evaluation.columns import PREDICTION, TARGET
-from evaluation.estimation import PerformanceEstimator
-from evaluation.evaluate import Evaluation, evaluate
-from evaluation.reference import Reference
-from models.registry import use_case
-from models.sources import Source, SourceRequest
-from models.traffic import HOLDOUT, TRAFFIC, replayed
-from models.use_case import Examples, UseCase, clean
+from sextant.contracts.model_bundle import ModelBundle, load_bundle
+from sextant.evaluation.columns import PREDICTION, TARGET
+from sextant.evaluation.drift.calibration import Calibration
+from sextant.evaluation.evaluate import Evaluation, evaluate
+from sextant.evaluation.performance.estimation import PerformanceEstimator
+from sextant.evaluation.reference import Reference
+from sextant.infrastructure.settings import load_settings
+from sextant.traffic.rows import HOLDOUT, TRAFFIC, replayed
+from sextant.use_cases.catalogue import use_case
+from sextant.use_cases.sources import Source, SourceRequest
+from sextant.use_cases.use_case import Examples, UseCase, clean
 
 WORSE = 1.5
 BLANKED = 0.05

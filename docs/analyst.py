@@ -17,14 +17,14 @@ sys.path.insert(0, str(ROOT))  # so that the packages below are found without in
 
 import plotly.express as px
 
-from contracts.event_store import EventStore
-from contracts.model_bundle import load_bundle
-from contracts.settings import load_settings
-from evaluation.calibration_cache import CalibrationCache
-from evaluation.evaluate import evaluate
-from evaluation.frames import to_frame
-from evaluation.reference import Reference
-from evaluation.report import render
+from sextant.contracts.model_bundle import load_bundle
+from sextant.evaluation.drift.calibration_cache import CalibrationCache
+from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.frames import to_frame
+from sextant.evaluation.reference import Reference
+from sextant.evaluation.report import render
+from sextant.infrastructure.event_store import EventStore
+from sextant.infrastructure.settings import load_settings
 
 settings = load_settings()  # MONGODB_URI, DATA_DIR and the rest come from the environment; see the README
 parser = argparse.ArgumentParser(description="Read a window of predictions, plot it and render a report.")

@@ -10,9 +10,6 @@ from pathlib import Path
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.model_bundle import Manifest
-from contracts.settings import load_settings
-from evaluation.performance import REGRESSION
 from monitoring_service.metrics import GAUGES, MonitoringMetrics
 from monitoring_service.service import publish_links
 from prediction_service.metrics import LATENCY_BUCKETS, CpuPrice, Metrics
@@ -20,6 +17,9 @@ from prediction_service.outbox import Outbox
 from prediction_service.outbox_types import SINKS
 from prediction_service.process_metrics import ProcessesCollector
 from prediction_service.relay_metrics import RelayMetrics
+from sextant.contracts.model_bundle import Manifest
+from sextant.evaluation.performance.measures import REGRESSION
+from sextant.infrastructure.settings import load_settings
 
 PAGE = Path(__file__).with_suffix(".md")
 CREATED = "_created"  # prometheus_client's extra series; the services leave them out

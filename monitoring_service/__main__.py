@@ -4,9 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-from contracts.errors import BundleError, Fatal
-from contracts.model_bundle import load_bundle, model_names
-from contracts.settings import Settings, load_settings
+from sextant.contracts.errors import BundleError, Fatal
+from sextant.contracts.model_bundle import load_bundle, model_names
+from sextant.infrastructure.settings import Settings, load_settings
 
 WRONG_SETUP = 2
 

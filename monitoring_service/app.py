@@ -6,22 +6,22 @@ from flask import Flask, Response, render_template, request
 from markupsafe import Markup
 from prometheus_client.exposition import choose_encoder
 
-from contracts.http import Problem, answer_errors_as_problems, json_response, read_json
-from contracts.settings import Settings
 from monitoring_service.ingest import WrongShapeError
 from monitoring_service.model_monitor import ModelMonitor
-from monitoring_service.page import card
+from monitoring_service.pages.live import card
+from monitoring_service.pages.runbooks import OVERVIEW, Runbooks
 from monitoring_service.reports import WindowReports
-from monitoring_service.runbooks import OVERVIEW, Runbooks
 from monitoring_service.service import MonitoringService
 from monitoring_service.views import drift_view
+from sextant.infrastructure.http import Problem, answer_errors_as_problems, json_response, read_json
+from sextant.infrastructure.settings import Settings
 
 MAX_BODY_BYTES = 32 << 20
 
 
 def create_app(settings: Settings, service: MonitoringService, runbooks: Runbooks | None = None) -> Flask:
     """The app around a service, whose threads the caller starts and stops."""
-    app = Flask(__name__)
+    app = Flask(__name__, template_folder="pages/templates")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     answer_errors_as_problems(app)
     _add_event_route(app, service)

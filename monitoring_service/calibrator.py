@@ -7,10 +7,10 @@ from typing import Any
 
 import structlog
 
-from evaluation.calibration_cache import CalibrationCache
-from evaluation.estimation import PerformanceEstimator
 from monitoring_service.model_monitor import ModelMonitor, Subject
 from monitoring_service.monitors import Monitors
+from sextant.evaluation.drift.calibration_cache import CalibrationCache
+from sextant.evaluation.performance.estimation import PerformanceEstimator
 
 log = structlog.get_logger(__name__)
 

@@ -7,11 +7,11 @@ from datetime import datetime
 import pandas as pd
 import structlog
 
-from evaluation.evaluate import Evaluation, evaluate
-from evaluation.frames import to_frame
 from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome, Snapshot
 from monitoring_service.monitors import Monitors
 from monitoring_service.window_facts import WindowFacts
+from sextant.evaluation.evaluate import Evaluation, evaluate
+from sextant.evaluation.frames import to_frame
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,7 @@
 """How gunicorn runs the monitoring service: one process, since the windows are in its memory, with threads."""
 
-from contracts.logs import take_over_gunicorn_log
-from contracts.settings import load_settings
+from sextant.infrastructure.logs import take_over_gunicorn_log
+from sextant.infrastructure.settings import load_settings
 
 _settings = load_settings()
 

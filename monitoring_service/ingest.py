@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from contracts.events import Prediction, Target
+from sextant.contracts.events import Prediction, Target
 
 LONGEST_ID = 200
 MAX_EVENTS = 100_000

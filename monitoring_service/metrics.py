@@ -6,11 +6,11 @@ from prometheus_client import CollectorRegistry, Counter, PlatformCollector, Pro
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from evaluation.by_segment import SegmentEvaluation
-from evaluation.error_growth import ErrorGrowth
-from evaluation.estimation import ALL_ROWS
-from evaluation.evaluate import Evaluation
 from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome
+from sextant.evaluation.by_segment import SegmentEvaluation
+from sextant.evaluation.evaluate import Evaluation
+from sextant.evaluation.performance.error_growth import ErrorGrowth
+from sextant.evaluation.performance.estimation import ALL_ROWS
 
 MODEL = ("model", "version")
 FEATURE = (*MODEL, "feature")

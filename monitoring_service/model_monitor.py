@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from contracts.events import Prediction, Target
-from contracts.model_bundle import Manifest, ModelBundle
-from evaluation.calibration import Calibration, ColumnThresholds
-from evaluation.estimation import PerformanceEstimator
-from evaluation.evaluate import Evaluation
-from evaluation.multivariate import DomainClassifier, MultivariateDrift
-from evaluation.reference import Reference
-from monitoring_service.window import Added, Window, WindowRows
 from monitoring_service.window_facts import WindowFacts
+from sextant.contracts.events import Prediction, Target
+from sextant.contracts.model_bundle import Manifest, ModelBundle
+from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds
+from sextant.evaluation.drift.multivariate import DomainClassifier, MultivariateDrift
+from sextant.evaluation.evaluate import Evaluation
+from sextant.evaluation.performance.estimation import PerformanceEstimator
+from sextant.evaluation.reference import Reference
+from sextant.evaluation.window import Added, Window, WindowRows
 
 HISTORY = 180
 INGEST_CHUNK = 200  # events for which the lock is held at once

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import structlog
 
-from contracts.errors import BundleError
-from contracts.model_bundle import current_version, load_bundle, model_names
 from monitoring_service.model_monitor import ModelMonitor, Subject
+from sextant.contracts.errors import BundleError
+from sextant.contracts.model_bundle import current_version, load_bundle, model_names
 
 log = structlog.get_logger(__name__)
 

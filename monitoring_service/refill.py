@@ -9,12 +9,12 @@ from typing import Protocol
 
 import structlog
 
-from contracts.errors import StoreUnavailable
-from contracts.events import Prediction, Target
 from monitoring_service.evaluator import Clock
 from monitoring_service.model_monitor import ModelMonitor
 from monitoring_service.monitors import Monitors
-from monitoring_service.window import Added
+from sextant.contracts.errors import StoreUnavailable
+from sextant.contracts.events import Prediction, Target
+from sextant.evaluation.window import Added
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ BEATS_BETWEEN = 30
 
 
 class History(Protocol):
-    """The part of contracts.event_store.EventStore that a refill needs."""
+    """The part of sextant.infrastructure.event_store.EventStore that a refill needs."""
 
     def latest(self, model: str, count: int) -> list[Prediction]:
         """The model's newest predictions."""

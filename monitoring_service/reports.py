@@ -3,10 +3,10 @@
 import threading
 from dataclasses import dataclass
 
-from contracts.http import Problem
-from evaluation.report import render
 from monitoring_service.evaluator import evaluate_snapshot, frame_of
 from monitoring_service.model_monitor import ModelMonitor, Snapshot, Subject
+from sextant.evaluation.report import render
+from sextant.infrastructure.http import Problem
 
 
 @dataclass(frozen=True, slots=True)

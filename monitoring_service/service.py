@@ -9,9 +9,6 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Info, disable_created_metrics
 
-from contracts.event_store import EventStore
-from contracts.settings import Settings
-from evaluation.calibration_cache import CalibrationCache
 from monitoring_service.beat import Beat
 from monitoring_service.calibrator import Calibrator
 from monitoring_service.evaluator import Clock, Evaluator, MultivariateEvaluator
@@ -19,7 +16,10 @@ from monitoring_service.ingest import Batch, parse_batch
 from monitoring_service.metrics import MonitoringMetrics
 from monitoring_service.monitors import Monitors
 from monitoring_service.refill import History, Refill
-from monitoring_service.window import Added
+from sextant.evaluation.drift.calibration_cache import CalibrationCache
+from sextant.evaluation.window import Added
+from sextant.infrastructure.event_store import EventStore
+from sextant.infrastructure.settings import Settings
 
 STORE_TIMEOUT = 3.0
 REFILL_SECONDS = 2.0

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from evaluation.by_segment import SegmentEvaluation
-from evaluation.drift import ColumnDrift
-from evaluation.error_growth import ErrorGrowth
-from evaluation.multivariate import METHOD
 from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome
+from sextant.evaluation.by_segment import SegmentEvaluation
+from sextant.evaluation.drift.column import ColumnDrift
+from sextant.evaluation.drift.multivariate import METHOD
+from sextant.evaluation.performance.error_growth import ErrorGrowth
 
 
 def drift_view(monitor: ModelMonitor, min_rows: int) -> dict[str, Any]:

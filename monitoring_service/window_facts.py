@@ -5,8 +5,8 @@ from datetime import datetime
 
 import orjson
 
-from contracts.events import Prediction
-from monitoring_service.window import WindowRows
+from sextant.contracts.events import Prediction
+from sextant.evaluation.window import WindowRows
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ import warnings
 
 from flask import Flask
 
-from contracts.errors import Fatal
-from contracts.logs import configure_logging
-from contracts.settings import load_settings
 from monitoring_service.app import create_app
 from monitoring_service.service import MonitoringService
+from sextant.contracts.errors import Fatal
+from sextant.infrastructure.logs import configure_logging
+from sextant.infrastructure.settings import load_settings
 
 APP_LOAD_ERROR = 4  # tells gunicorn not to start the worker again
 

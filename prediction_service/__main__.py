@@ -8,12 +8,12 @@ from pathlib import Path
 
 import structlog
 
-from contracts.errors import Fatal
-from contracts.logs import configure_logging
-from contracts.settings import Settings, child_environment, load_settings
 from prediction_service.live_models import LiveModels
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_recovery import set_aside_if_corrupt
+from sextant.contracts.errors import Fatal
+from sextant.infrastructure.logs import configure_logging
+from sextant.infrastructure.settings import Settings, child_environment, load_settings
 
 log = structlog.get_logger(__name__)
 

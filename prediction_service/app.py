@@ -12,13 +12,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from contracts.http import Problem, answer_errors_as_problems, json_response, read_json
-from contracts.settings import Settings
 from prediction_service.errors import OutboxFull, OutboxUnavailable, UnknownModel, UnpredictableRecord
 from prediction_service.metrics import Metrics
 from prediction_service.openapi import specification
 from prediction_service.records import Record, parse_feedback
 from prediction_service.service import PredictionService, wire_answer
+from sextant.infrastructure.http import Problem, answer_errors_as_problems, json_response, read_json
+from sextant.infrastructure.settings import Settings
 
 MAX_BODY_BYTES = 4 << 20
 RETRY_AFTER_SECONDS = "5"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import structlog
 
-from contracts.errors import Retryable
 from prediction_service.outbox import Outbox
 from prediction_service.sinks import Sink
+from sextant.contracts.errors import Retryable
 
 BATCH_SIZE = 500
 POLL_SECONDS = 0.1

@@ -1,6 +1,6 @@
 """Errors of the prediction service, placed in the shared tree."""
 
-from contracts.errors import Fatal, Rejected, Retryable
+from sextant.contracts.errors import Fatal, Rejected, Retryable
 
 
 class OutboxFull(Retryable):

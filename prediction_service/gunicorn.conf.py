@@ -2,8 +2,8 @@
 
 from prometheus_client import multiprocess
 
-from contracts.logs import take_over_gunicorn_log
-from contracts.settings import load_settings
+from sextant.infrastructure.logs import take_over_gunicorn_log
+from sextant.infrastructure.settings import load_settings
 
 _settings = load_settings()
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import structlog
 
-from contracts.errors import BundleError
-from contracts.model_bundle import current_version, load_bundle, model_names
 from prediction_service.errors import UnknownModel
 from prediction_service.predictor import load_predictor
 from prediction_service.records import ModelInterface
+from sextant.contracts.errors import BundleError
+from sextant.contracts.model_bundle import current_version, load_bundle, model_names
 
 log = structlog.get_logger(__name__)
 LOOK_EVERY = 1.0

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from contracts.settings import load_settings
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_types import NewEvent
+from sextant.infrastructure.settings import load_settings
 
 
 def set_aside_if_corrupt(path: Path, now: float) -> Path | None:

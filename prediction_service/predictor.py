@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.events import Value
-from contracts.model_bundle import ONNX_MODEL, PIPELINE, Manifest, ModelBundle
-from contracts.schema import Feature
-from contracts.settings import forbid_telemetry
 from prediction_service.errors import UnpredictableRecord
+from sextant.contracts.events import Value
+from sextant.contracts.model_bundle import ONNX_MODEL, PIPELINE, Manifest, ModelBundle
+from sextant.contracts.schema import Feature
+from sextant.infrastructure.settings import forbid_telemetry
 
 Features = Mapping[str, Value]
 

@@ -16,10 +16,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from contracts.events import Value
-from contracts.http import Problem
-from contracts.schema import Feature
 from prediction_service.predictor import Predictor
+from sextant.contracts.events import Value
+from sextant.contracts.schema import Feature
+from sextant.infrastructure.http import Problem
 
 MAX_RECORDS = 1_000
 MAX_CONTEXT_DEPTH = 16

@@ -10,14 +10,14 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
 
-from contracts.errors import Fatal
-from contracts.event_store import EventStore
-from contracts.logs import configure_logging
-from contracts.settings import Settings, load_settings
 from prediction_service.delivery import Delivery
 from prediction_service.outbox import Outbox
 from prediction_service.relay_metrics import RelayMetrics
 from prediction_service.sinks import MongoSink, MonitoringSink
+from sextant.contracts.errors import Fatal
+from sextant.infrastructure.event_store import EventStore
+from sextant.infrastructure.logs import configure_logging
+from sextant.infrastructure.settings import Settings, load_settings
 
 log = structlog.get_logger(__name__)
 

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import orjson
 import uuid_utils
 
-from contracts.events import Prediction, Target, stored_time
-from contracts.http import Problem
 from prediction_service.live_models import LiveModels
 from prediction_service.outbox_types import NewEvent
 from prediction_service.predictor import Answer
 from prediction_service.records import Feedback, ModelInterface, Record
+from sextant.contracts.events import Prediction, Target, stored_time
+from sextant.infrastructure.http import Problem
 
 
 class EventLog(Protocol):

@@ -6,12 +6,12 @@ from typing import Any, Protocol
 import orjson
 import requests
 
-from contracts.errors import StoreUnavailable
-from contracts.event_store import EventStore
-from contracts.events import Prediction, Target
-from contracts.stored import Refusal
 from prediction_service.errors import SinkUnavailable
 from prediction_service.outbox_types import EventKind, QueuedEvent, RefusedEvent
+from sextant.contracts.errors import StoreUnavailable
+from sextant.contracts.events import Prediction, Target
+from sextant.infrastructure.documents import Refusal
+from sextant.infrastructure.event_store import EventStore
 
 UNACCEPTABLE = frozenset({400, 413, 415, 422})
 """Answers that mean: this content, never; any other failure may pass."""

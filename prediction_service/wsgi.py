@@ -6,15 +6,15 @@ import os
 
 from flask import Flask
 
-from contracts.errors import Retryable
-from contracts.logs import configure_logging
-from contracts.settings import load_settings
 from prediction_service.app import create_app
 from prediction_service.live_models import LiveModels
 from prediction_service.metrics import CpuPrice, Metrics
 from prediction_service.outbox import Outbox
 from prediction_service.process_metrics import ProcessesCollector
 from prediction_service.service import PredictionService
+from sextant.contracts.errors import Retryable
+from sextant.infrastructure.logs import configure_logging
+from sextant.infrastructure.settings import load_settings
 
 
 def application() -> Flask:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from contracts.model_bundle import (
+from sextant.contracts.model_bundle import (
     MODEL_CARD,
     ONNX_MODEL,
     REFERENCE,
@@ -14,7 +14,7 @@ from contracts.model_bundle import (
     file_sha256,
     publish,
 )
-from contracts.schema import Feature, FeatureSchema, Task
+from sextant.contracts.schema import Feature, FeatureSchema, Task
 
 ZONES = tuple(str(zone) for zone in range(1, 41))
 PAYMENT_TYPES = ("1", "2", "3")

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from batch_flows.drift_report import main
-from contracts.event_store import EventStore
-from contracts.events import Prediction, Target
+from batch_flows.drift_report.__main__ import main
+from sextant.contracts.events import Prediction, Target
+from sextant.infrastructure.event_store import EventStore
 from tests.bundles import make_trips
 from tests.processes import Services
 

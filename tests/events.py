@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from contracts.events import Prediction, Target
+from sextant.contracts.events import Prediction, Target
 
 CONTEXT = ("payment_type",)
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)

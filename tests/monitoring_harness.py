@@ -8,14 +8,14 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from contracts.errors import StoreUnavailable
-from contracts.events import Prediction, Target
-from contracts.settings import Settings
-from evaluation.calibration import Calibration
 from monitoring_service.app import create_app
 from monitoring_service.evaluator import Evaluator, MultivariateEvaluator
 from monitoring_service.model_monitor import ModelMonitor
 from monitoring_service.service import MonitoringService
+from sextant.contracts.errors import StoreUnavailable
+from sextant.contracts.events import Prediction, Target
+from sextant.evaluation.drift.calibration import Calibration
+from sextant.infrastructure.settings import Settings
 from tests.bundles import make_trips
 from tests.events import START, body_of, predictions_from, targets_from
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import requests
 
-from contracts.settings import Settings
-from local.constellation import commands, constellation
-from local.environment import environment
-from local.observability import write_alertmanager_file, write_prometheus_files
+from sextant.infrastructure.settings import Settings
+from sextant.local.constellation import commands, constellation
+from sextant.local.environment import environment
+from sextant.local.observability import write_alertmanager_file, write_prometheus_files
 from tests.processes import Program, Services, answers, free_port
 
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_flows.command import run_command
 from batch_flows.compare_models.choice import FLOW, choose
-from batch_flows.window import choose_window
-from contracts.model_bundle import load_bundle
-from contracts.settings import Settings
+from batch_flows.orchestration.command import run_command
+from batch_flows.time_range import choose_window
+from sextant.contracts.model_bundle import load_bundle
+from sextant.infrastructure.settings import Settings
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _flow() -> "Flow[..., State[Any]]":
-    from batch_flows.flows.compare_models import compare_models
+    from batch_flows.compare_models.flow import compare_models
 
     return compare_models
 

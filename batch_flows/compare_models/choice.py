@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from contracts.errors import Rejected
-from contracts.model_bundle import Manifest
+from sextant.contracts.errors import Rejected
+from sextant.contracts.model_bundle import Manifest
 
 FLOW = "compare-models"
 

@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from evaluation.performance import row_errors
+from sextant.evaluation.performance.measures import row_errors
 
 if TYPE_CHECKING:
     from batch_flows.compare_models.summary import ComparisonSummary

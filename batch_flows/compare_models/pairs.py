@@ -12,8 +12,8 @@ from hashlib import blake2b
 
 import orjson
 
-from contracts.events import Prediction, Target
-from evaluation.frames import category_of
+from sextant.contracts.events import Prediction, Target
+from sextant.evaluation.frames import category_of
 
 HASHES = 1 << 64
 

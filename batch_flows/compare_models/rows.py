@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from batch_flows.compare_models.choice import Choice
+from batch_flows.compare_models.comparison import MIN_ROWS
 from batch_flows.compare_models.pairs import Answer, AnswerSample, LabelledPairs, Pair, label, match
-from contracts.events import Prediction, Target
-from contracts.model_bundle import Manifest
-from evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
-from evaluation.comparison import MIN_ROWS
-from evaluation.frames import conform
+from sextant.contracts.events import Prediction, Target
+from sextant.contracts.model_bundle import Manifest
+from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
+from sextant.evaluation.frames import conform
 
 LEAST_PARTNERED = 0.5
 """Share of the smaller side's predictions that must have a partner; fewer meet by chance, not by design."""

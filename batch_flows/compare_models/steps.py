@@ -6,15 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from batch_flows.compare_models.choice import Choice
-from batch_flows.orchestration import run_logger, step
-from batch_flows.window import Window
+from batch_flows.orchestration.steps import run_logger, step
+from batch_flows.time_range import Window
 from batch_flows.window_rows import LeftOut, flaw_of, parts_of
-from contracts.event_store import EventStore
-from contracts.events import Prediction
-from contracts.settings import Settings
-from contracts.stored import Refusal
+from sextant.contracts.events import Prediction
+from sextant.infrastructure.documents import Refusal
+from sextant.infrastructure.event_store import EventStore
+from sextant.infrastructure.settings import Settings
 
-if TYPE_CHECKING:  # see batch_flows.steps
+if TYPE_CHECKING:  # see batch_flows.reports.steps
     from batch_flows.compare_models.rows import ComparedRows
 
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batch_flows.compare_models.choice import FLOW, Choice
-from batch_flows.window import Window
+from batch_flows.time_range import Window
 
 if TYPE_CHECKING:
+    from batch_flows.compare_models.comparison import Comparison
     from batch_flows.compare_models.rows import ComparedRows
-    from evaluation.comparison import Comparison
-    from evaluation.performance import Performance
+    from sextant.evaluation.performance.measures import Performance
 
 MEASURES = {"regression": "mean absolute error", "classification": "error rate"}
 MANY_REPEATED = 0.05

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_flows.command import run_command
 from batch_flows.health_summary.facts import FLOW, choose_days
-from contracts.settings import Settings
+from batch_flows.orchestration.command import run_command
+from sextant.infrastructure.settings import Settings
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _flow() -> "Flow[..., State[Any]]":
-    from batch_flows.flows.health_summary import health_summary
+    from batch_flows.health_summary.flow import health_summary
 
     return health_summary
 

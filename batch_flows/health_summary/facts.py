@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from batch_flows.health_summary.history import ByHour, History, start_of_hour
-from batch_flows.window import Window, choose_window
-from contracts.errors import Rejected
-from contracts.stored import HourlyTraffic
+from batch_flows.time_range import Window, choose_window
+from sextant.contracts.errors import Rejected
+from sextant.infrastructure.documents import HourlyTraffic
 
 FLOW = "health-summary"
 ALL_MODELS = "all"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from batch_flows.health_summary.prometheus_api import QueryRefused, Series
-from batch_flows.window import Window
+from batch_flows.time_range import Window
 
 HOUR = timedelta(hours=1)
 ALARM_POINTS = 2_000

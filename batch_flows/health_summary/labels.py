@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
-from batch_flows.window import Window
-from contracts.event_store import EventStore
+from batch_flows.time_range import Window
+from sextant.infrastructure.event_store import EventStore
 
 MOST_PARTS = 30
 """A week's parts are six hours long; nx-27017 reads its whole collection for each."""

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import orjson
 
-from contracts.errors import Rejected, Retryable
+from sextant.contracts.errors import Rejected, Retryable
 
 QUERY_IS_WRONG = (400, 422)
 CHUNK_BYTES = 1 << 16

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch_flows.command import run_command
 from batch_flows.import_targets.file import open_target_file
 from batch_flows.import_targets.rejects import reject_path
-from contracts.model_bundle import load_bundle
-from contracts.settings import Settings
+from batch_flows.orchestration.command import run_command
+from sextant.contracts.model_bundle import load_bundle
+from sextant.infrastructure.settings import Settings
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _flow() -> "Flow[..., State[Any]]":
-    from batch_flows.flows.import_targets import import_targets
+    from batch_flows.import_targets.flow import import_targets
 
     return import_targets
 

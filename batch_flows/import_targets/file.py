@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from contracts.errors import Rejected
+from sextant.contracts.errors import Rejected
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq

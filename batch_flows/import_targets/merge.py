@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from batch_flows.import_targets.rows import CheckedRow
-from contracts.events import Target
+from sextant.contracts.events import Target
 
 
 class Outcome(StrEnum):

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from contracts.errors import Rejected, Retryable
+from sextant.contracts.errors import Rejected, Retryable
 
 COLUMNS = ("reason", "prediction_id", "target", "model", "received_at")
 

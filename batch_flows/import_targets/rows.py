@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from batch_flows.import_targets.file import Row
-from contracts.events import stored_time
-from contracts.model_bundle import Manifest
+from sextant.contracts.events import stored_time
+from sextant.contracts.model_bundle import Manifest
 
 PREDICTION_ID = re.compile(r"[\x21-\x7e]{1,128}")
 LONGEST_CLASS = 1_000

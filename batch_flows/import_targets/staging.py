@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from batch_flows.import_targets.file import Row
 from batch_flows.import_targets.rows import CheckedRow
-from contracts.errors import Retryable
+from sextant.contracts.errors import Retryable
 
 SCHEMA = """
 PRAGMA journal_mode = OFF;

@@ -16,10 +16,10 @@ from batch_flows.import_targets.rejects import remove_reject_file, write_reject_
 from batch_flows.import_targets.rows import CheckedRow, check_row
 from batch_flows.import_targets.staging import RejectedRow, Staging
 from batch_flows.import_targets.summary import Counts, ImportSummary
-from batch_flows.orchestration import is_recorded, run_logger, step
-from contracts.event_store import EventStore
-from contracts.model_bundle import Manifest
-from contracts.settings import Settings
+from batch_flows.orchestration.steps import is_recorded, run_logger, step
+from sextant.contracts.model_bundle import Manifest
+from sextant.infrastructure.event_store import EventStore
+from sextant.infrastructure.settings import Settings
 
 CHUNK = 5_000
 PART = 100_000

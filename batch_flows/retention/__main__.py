@@ -7,12 +7,12 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_flows.command import run_command
+from batch_flows.orchestration.command import run_command
 from batch_flows.retention.plan import choose_limits, choose_models
-from contracts.errors import StoreUnavailable
-from contracts.event_store import EventStore
-from contracts.model_bundle import model_names
-from contracts.settings import Settings
+from sextant.contracts.errors import StoreUnavailable
+from sextant.contracts.model_bundle import model_names
+from sextant.infrastructure.event_store import EventStore
+from sextant.infrastructure.settings import Settings
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _flow() -> "Flow[..., State[Any]]":
-    from batch_flows.flows.retention import retention
+    from batch_flows.retention.flow import retention
 
     return retention
 

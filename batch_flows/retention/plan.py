@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
-from batch_flows.report_index import INDEX
-from batch_flows.window import Window
-from contracts.errors import Rejected
-from contracts.events import stored_time
+from batch_flows.reports.index import INDEX
+from batch_flows.time_range import Window
+from sextant.contracts.errors import Rejected
+from sextant.contracts.events import stored_time
 
 LONGEST_DAYS = 36_600
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
-from batch_flows.drift_summary import FLOW as DRIFT_REPORT
-from batch_flows.orchestration import is_recorded, run_logger, step
-from batch_flows.report_index import write_index
+from batch_flows.drift_report.summary import FLOW as DRIFT_REPORT
+from batch_flows.orchestration.steps import is_recorded, run_logger, step
+from batch_flows.reports.index import write_index
 from batch_flows.retention.plan import (
     Coverage,
     Kept,
@@ -23,10 +23,10 @@ from batch_flows.retention.plan import (
     old_pages,
 )
 from batch_flows.retention.summary import ModelOutcome, Pruned
-from contracts.errors import Retryable
-from contracts.event_store import EventStore
-from contracts.model_bundle import model_names
-from contracts.settings import Settings
+from sextant.contracts.errors import Retryable
+from sextant.contracts.model_bundle import model_names
+from sextant.infrastructure.event_store import EventStore
+from sextant.infrastructure.settings import Settings
 
 BATCH = 1_000
 LONG_AGO, FAR_AHEAD = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)

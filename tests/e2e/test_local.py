@@ -35,7 +35,7 @@ def environment(tmp_path):
 
 def local(environment, command):
     return subprocess.run(
-        [sys.executable, "-m", "local", command],
+        [sys.executable, "-m", "sextant.local", command],
         env=environment,
         cwd=ROOT,
         capture_output=True,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from contracts.event_store import EventStore
+from sextant.infrastructure.event_store import EventStore
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_trips
 from tests.events import predictions_from

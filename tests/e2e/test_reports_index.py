@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from batch_flows.report_files import write_report_files
-from evaluation.calibration import calibrate
-from evaluation.evaluate import evaluate
-from evaluation.reference import Reference
-from evaluation.report import render
+from batch_flows.reports.files import write_report_files
+from sextant.evaluation.drift.calibration import calibrate
+from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.reference import Reference
+from sextant.evaluation.report import render
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_trips, publish_trips
 

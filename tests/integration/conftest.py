@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from contracts.event_store import EventStore
+from sextant.infrastructure.event_store import EventStore
 from tests.processes import Services, free_port
 
 

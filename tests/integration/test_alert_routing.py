@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from alerting.configuration import configuration
-from alerting.output import write
-from alerting.secrets import Secrets
-from contracts.settings import Settings
+from sextant.alerting.configuration import configuration
+from sextant.alerting.output import write
+from sextant.alerting.secrets import Secrets
+from sextant.infrastructure.settings import Settings
 from tests.alert_receivers import WebhookReceiver
 from tests.alertmanager import Alertmanager, alert, alertmanagers, embed, needs_alertmanager, needs_amtool
 from tests.processes import ROOT, wait_until

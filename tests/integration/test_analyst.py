@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.event_store import EventStore
+from sextant.infrastructure.event_store import EventStore
 from tests.bundles import make_trips
 from tests.events import predictions_from, targets_from
 from tests.processes import ROOT, Services

@@ -1,4 +1,4 @@
-"""`python -m monitoring_service.backtest` against a real store."""
+"""`python -m sextant.backtest` against a real store."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from contracts.event_store import EventStore
+from sextant.infrastructure.event_store import EventStore
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_trips, publish_trips
 from tests.events import START, predictions_from, targets_from
@@ -44,7 +44,7 @@ def add_drifting_trips(store: EventStore) -> None:
 def backtest(services: Services, *arguments: str) -> subprocess.CompletedProcess[str]:
     bare = Program([], services.environment, services.folder / "none.log", lambda: True)
     return subprocess.run(
-        [sys.executable, "-m", "monitoring_service.backtest", *arguments],
+        [sys.executable, "-m", "sextant.backtest", *arguments],
         env=bare.environment,
         cwd=ROOT,
         capture_output=True,

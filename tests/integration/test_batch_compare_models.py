@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from batch_flows.compare_models.__main__ import main
-from contracts.event_store import EventStore
-from contracts.model_bundle import ModelBundle
+from sextant.contracts.model_bundle import ModelBundle
+from sextant.infrastructure.event_store import EventStore
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_flowers, make_trips, publish_flowers, publish_trips
 from tests.events import predictions_from, targets_from

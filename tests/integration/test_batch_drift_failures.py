@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from batch_flows.drift_report import main
-from contracts.event_store import EventStore
-from contracts.model_bundle import file_sha256
+from batch_flows.drift_report.__main__ import main
+from sextant.contracts.model_bundle import file_sha256
+from sextant.infrastructure.event_store import EventStore
 from tests.drift_reports import (
     END,
     START,
@@ -100,7 +100,7 @@ def test_a_fault_of_ours_is_one_sentence_too_and_its_trace_is_in_the_log(
         raise RuntimeError("out of luck")
 
     add_trips(store, 100)
-    monkeypatch.setattr("evaluation.report.render", fail)
+    monkeypatch.setattr("sextant.evaluation.report.render", fail)
     assert report_of_the_hour() == 1
     assert "drift-report: unexpected RuntimeError: out of luck" in capsys.readouterr().err.splitlines()
     assert "in fail" in caplog.text

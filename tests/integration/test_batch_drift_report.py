@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.event_store import EventStore
+from sextant.infrastructure.event_store import EventStore
 from tests.bundles import make_flowers, make_trips
 from tests.drift_reports import (
     END,

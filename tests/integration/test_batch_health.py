@@ -15,8 +15,8 @@ from batch_flows.health_summary.__main__ import main
 from batch_flows.health_summary.facts import choose_days
 from batch_flows.health_summary.history import read_history
 from batch_flows.health_summary.prometheus_api import PrometheusApi, PrometheusAway, QueryRefused
-from contracts.event_store import EventStore
-from contracts.events import Prediction, Target
+from sextant.contracts.events import Prediction, Target
+from sextant.infrastructure.event_store import EventStore
 from tests.processes import Program, Services, answers, free_port, wait_until
 
 PROMETHEUS = shutil.which("prometheus")

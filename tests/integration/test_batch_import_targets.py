@@ -11,8 +11,8 @@ from pymongo import MongoClient
 
 from batch_flows.import_targets import steps as target_steps
 from batch_flows.import_targets.__main__ import main
-from contracts.event_store import EventStore
-from contracts.events import Prediction, Target
+from sextant.contracts.events import Prediction, Target
+from sextant.infrastructure.event_store import EventStore
 from tests.bundles import make_flowers, make_trips
 from tests.events import predictions_from
 from tests.processes import Services

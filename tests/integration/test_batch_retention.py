@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from batch_flows.report_files import write_report_files
+from batch_flows.reports.files import write_report_files
 from batch_flows.retention.__main__ import main
 from batch_flows.retention.plan import Limits, Tally
-from contracts.event_store import EventStore
-from contracts.events import Prediction, Target, stored_time
-from contracts.settings import load_settings
+from sextant.contracts.events import Prediction, Target, stored_time
+from sextant.infrastructure.event_store import EventStore
+from sextant.infrastructure.settings import load_settings
 from tests.processes import Program, Services
 
 WINDOW_SIZE = 10

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from contracts.event_store import EventStore
-from contracts.events import Prediction
+from sextant.contracts.events import Prediction
+from sextant.infrastructure.event_store import EventStore
 from tests.bundles import make_trips, publish_trips
 from tests.prefect import Prefect
 from tests.processes import Services, wait_until

@@ -8,7 +8,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.event_store import EventStore
+from sextant.infrastructure.event_store import EventStore
 from tests.processes import Program, Services, wait_until
 
 TRIP = {"PULocationID": "1", "DOLocationID": "2", "trip_distance": 2.0}

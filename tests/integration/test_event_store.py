@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.errors import Rejected, StoreUnavailable
-from contracts.event_store import EventStore
-from contracts.events import Prediction, Target
-from contracts.stored import HourlyTraffic, Refusal
+from sextant.contracts.errors import Rejected, StoreUnavailable
+from sextant.contracts.events import Prediction, Target
+from sextant.infrastructure.documents import HourlyTraffic, Refusal
+from sextant.infrastructure.event_store import EventStore
 from tests.processes import Services, free_port
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)

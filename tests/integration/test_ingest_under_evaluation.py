@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.schema import Feature, FeatureSchema
+from sextant.contracts.schema import Feature, FeatureSchema
 from tests.bundles import make_trips, publish_bundle
 from tests.events import body_of, predictions_from, targets_from
 from tests.processes import Services, answers, wait_until

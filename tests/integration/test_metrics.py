@@ -12,7 +12,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.schema import Feature, FeatureSchema
+from sextant.contracts.schema import Feature, FeatureSchema
 from tests.bundles import TRIP_SCHEMA, make_trips, publish_bundle
 from tests.conftest import publish_real_bundles
 from tests.onnx_models import trip_duration

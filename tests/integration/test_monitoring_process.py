@@ -8,7 +8,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.model_bundle import set_current
+from sextant.contracts.model_bundle import set_current
 from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
 from tests.processes import Program, Services, wait_until

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import requests
 
-from contracts.event_store import EventStore
-from contracts.events import Prediction, Target
+from sextant.contracts.events import Prediction, Target
+from sextant.infrastructure.event_store import EventStore
 from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
 from tests.processes import Program, Services, answers, free_port, wait_until

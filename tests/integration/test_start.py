@@ -6,7 +6,7 @@ import sys
 import pytest
 import requests
 
-from contracts.model_bundle import ONNX_MODEL
+from sextant.contracts.model_bundle import ONNX_MODEL
 from tests.processes import ROOT, Program, wait_until
 
 PREDICTION = ["-m", "prediction_service"]

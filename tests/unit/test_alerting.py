@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from alerting.__main__ import main
-from alerting.configuration import configuration
-from alerting.output import as_text, write
-from alerting.receivers import Json
-from alerting.routing import MODEL_ALERTS, TRAFFIC_ALERTS, inhibit_rules
-from alerting.secrets import MASK, Secrets, masked, read_secrets
-from contracts.errors import Fatal, SettingsError
-from contracts.settings import Settings, load_settings
+from sextant.alerting.__main__ import main
+from sextant.alerting.configuration import configuration
+from sextant.alerting.output import as_text, write
+from sextant.alerting.receivers import Json
+from sextant.alerting.routing import MODEL_ALERTS, TRAFFIC_ALERTS, inhibit_rules
+from sextant.alerting.secrets import MASK, Secrets, masked, read_secrets
+from sextant.contracts.errors import Fatal, SettingsError
+from sextant.infrastructure.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "https://hooks.example.com/services/T0/s3cret"

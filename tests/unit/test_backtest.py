@@ -12,15 +12,15 @@ from random import Random
 import pandas as pd
 import pytest
 
-from contracts.events import Prediction, Target
-from contracts.model_bundle import load_bundle
-from contracts.settings import load_settings
-from monitoring_service.backtest.__main__ import main
-from monitoring_service.backtest.output import write
-from monitoring_service.backtest.plan import BEGINNING, BacktestPlan, make_plan
-from monitoring_service.backtest.replay import BacktestResult, Judge, Say, Step, replay
-from monitoring_service.backtest.summary import CONCEPT_DRIFT, DATASET_DRIFT, BacktestSummary, Failure, summarise
-from monitoring_service.backtest.text import MOST_EPISODES, as_text
+from sextant.backtest.__main__ import main
+from sextant.backtest.output import write
+from sextant.backtest.plan import BEGINNING, BacktestPlan, make_plan
+from sextant.backtest.replay import BacktestResult, Judge, Say, Step, replay
+from sextant.backtest.summary import CONCEPT_DRIFT, DATASET_DRIFT, BacktestSummary, Failure, summarise
+from sextant.backtest.text import MOST_EPISODES, as_text
+from sextant.contracts.events import Prediction, Target
+from sextant.contracts.model_bundle import load_bundle
+from sextant.infrastructure.settings import load_settings
 from tests.bundles import make_trips, publish_flowers, publish_trips
 from tests.events import START, body_of, predictions_from, targets_from
 from tests.monitoring_harness import FakeStore, Harness

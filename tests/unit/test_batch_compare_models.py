@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from batch_flows.compare_models.choice import Choice, choose
+from batch_flows.compare_models.comparison import compare
 from batch_flows.compare_models.page import histogram, interval_line, render, right_or_wrong
 from batch_flows.compare_models.pairs import AnswerSample, id_key, label, match, record_key
 from batch_flows.compare_models.rows import ComparedRows, choose_rows
 from batch_flows.compare_models.summary import ComparisonSummary, too_few
-from batch_flows.window import Window
-from contracts.errors import Rejected
-from contracts.events import Prediction, Target
-from contracts.model_bundle import Manifest
-from contracts.schema import Feature, FeatureSchema, Task
-from evaluation.comparison import compare
-from evaluation.performance import measure_performance, row_errors
+from batch_flows.time_range import Window
+from sextant.contracts.errors import Rejected
+from sextant.contracts.events import Prediction, Target
+from sextant.contracts.model_bundle import Manifest
+from sextant.contracts.schema import Feature, FeatureSchema, Task
+from sextant.evaluation.performance.measures import measure_performance, row_errors
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(hours=1))

@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batch_flows.drift_summary import DriftSummary, nothing_found, of_all_models
-from batch_flows.window import Window
+from batch_flows.drift_report.summary import DriftSummary, nothing_found, of_all_models
+from batch_flows.time_range import Window
 from batch_flows.window_rows import WindowRows
-from evaluation.calibration import calibrate, calibrate_segments
-from evaluation.estimation import PerformanceEstimator
-from evaluation.evaluate import evaluate
-from evaluation.reference import Reference
-from evaluation.report_head import with_head
+from sextant.evaluation.drift.calibration import calibrate, calibrate_segments
+from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.performance.estimation import PerformanceEstimator
+from sextant.evaluation.reference import Reference
+from sextant.evaluation.report_head import with_head
 from tests.bundles import make_trips, publish_trips
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batch_flows.html_file import write_atomically
+from batch_flows.reports.html_file import write_atomically
 from batch_flows.sampling import Sample, sample_uniformly
-from batch_flows.window import Window
+from batch_flows.time_range import Window
 from batch_flows.window_rows import LeftOut, flaw_of, parts_of
-from contracts.errors import Retryable
-from contracts.events import Prediction
+from sextant.contracts.errors import Retryable
+from sextant.contracts.events import Prediction
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 

@@ -29,9 +29,9 @@ from batch_flows.health_summary.labels import hourly_parts
 from batch_flows.health_summary.page import render
 from batch_flows.health_summary.prometheus_api import PrometheusApi, PrometheusAway, QueryRefused, Series
 from batch_flows.health_summary.words import duration, share
-from batch_flows.window import Window
-from contracts.errors import Rejected
-from contracts.stored import HourlyTraffic
+from batch_flows.time_range import Window
+from sextant.contracts.errors import Rejected
+from sextant.infrastructure.documents import HourlyTraffic
 from tests.browser import needs_chromium, open_page
 
 START = datetime(2026, 3, 2, 0, tzinfo=UTC)
@@ -350,7 +350,7 @@ def open_in_browser(folder: Path, health: Health, width: int, plotly: str) -> An
 @needs_chromium
 @pytest.mark.parametrize("width", [1280, 360])
 def test_the_page_draws_its_plots_from_a_file_and_fits_the_screen(tmp_path: Path, width: int) -> None:
-    from batch_flows.report_assets import ensure_plotly
+    from batch_flows.reports.assets import ensure_plotly
 
     health = Health(WINDOW, [week(report(12, True, "trip_distance"), report(13, False))], history())
     with open_in_browser(tmp_path, health, width, ensure_plotly(tmp_path)) as (shown, wrong):

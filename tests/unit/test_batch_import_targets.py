@@ -16,9 +16,9 @@ from batch_flows.import_targets.rejects import reject_path, remove_reject_file, 
 from batch_flows.import_targets.rows import CheckedRow, check_row
 from batch_flows.import_targets.staging import RejectedRow, Staging, staging_path
 from batch_flows.import_targets.summary import ImportSummary
-from contracts.errors import Rejected, Retryable
-from contracts.events import Target
-from contracts.model_bundle import Manifest
+from sextant.contracts.errors import Rejected, Retryable
+from sextant.contracts.events import Target
+from sextant.contracts.model_bundle import Manifest
 from tests.bundles import publish_flowers, publish_trips
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from batch_flows.report_assets import ensure_plotly, share_scripts
-from batch_flows.report_files import write_report_files
-from batch_flows.report_index import INDEX, MOST_LISTED, list_files, write_index
-from evaluation.evaluate import evaluate
-from evaluation.reference import Reference
-from evaluation.report import render
+from batch_flows.reports.assets import ensure_plotly, share_scripts
+from batch_flows.reports.files import write_report_files
+from batch_flows.reports.index import INDEX, MOST_LISTED, list_files, write_index
+from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.reference import Reference
+from sextant.evaluation.report import render
 from tests.bundles import make_trips, publish_trips
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from batch_flows.prefect_settings import prepare_environment, server_answers
-from contracts.errors import Fatal, Retryable
-from contracts.settings import load_settings
+from batch_flows.orchestration.settings import prepare_environment, server_answers
+from sextant.contracts.errors import Fatal, Retryable
+from sextant.infrastructure.settings import load_settings
 
 VARIABLES = (
     "PREFECT_API_URL", "PREFECT_HOME", "PREFECT_SERVER_ANALYTICS_ENABLED", "PREFECT_SERVER_EPHEMERAL_ENABLED",
@@ -56,7 +56,7 @@ def test_a_server_that_is_not_there_does_not_answer(url: str) -> None:
 
 def test_outside_of_a_flow_run_a_step_is_called_once_and_its_error_is_its_own() -> None:
     prepare_environment(load_settings())
-    from batch_flows.orchestration import is_recorded, run_logger, step
+    from batch_flows.orchestration.steps import is_recorded, run_logger, step
 
     calls: list[str] = []
 

@@ -21,8 +21,8 @@ from batch_flows.retention.plan import (
     old_pages,
 )
 from batch_flows.retention.summary import ModelOutcome, Pruned, RetentionSummary, interruption
-from batch_flows.window import Window
-from contracts.errors import Rejected
+from batch_flows.time_range import Window
+from sextant.contracts.errors import Rejected
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from batch_flows.window import Window, choose_window
-from contracts.errors import Rejected
+from batch_flows.time_range import Window, choose_window
+from sextant.contracts.errors import Rejected
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from contracts.schema import Feature
-from evaluation import null_scores
-from evaluation.calibration import calibrate, calibrate_column, rate_of_each, tail_quantile
-from evaluation.calibration_cache import CalibrationCache
-from evaluation.null_scores import jensen_shannon, null_severities, window_distance
-from evaluation.reference import Reference
-from evaluation.stat_tests import Clip, drift_score, severity
+from sextant.contracts.schema import Feature
+from sextant.evaluation.drift import null_scores
+from sextant.evaluation.drift.calibration import calibrate, calibrate_column, rate_of_each, tail_quantile
+from sextant.evaluation.drift.calibration_cache import CalibrationCache
+from sextant.evaluation.drift.null_scores import jensen_shannon, null_severities, window_distance
+from sextant.evaluation.drift.stat_tests import Clip, drift_score, severity
+from sextant.evaluation.reference import Reference
 from tests.bundles import make_trips, publish_trips
 
 DISTANCE = Feature(name="trip_distance", kind="numerical")

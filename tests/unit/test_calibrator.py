@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contracts.settings import load_settings
-from evaluation import multivariate, null_scores
-from evaluation.calibration_cache import CalibrationCache
 from monitoring_service.calibrator import Calibrator
+from sextant.evaluation.drift import multivariate, null_scores
+from sextant.evaluation.drift.calibration_cache import CalibrationCache
+from sextant.infrastructure.settings import load_settings
 from tests.bundles import TRIP_SCHEMA, make_trips, publish_bundle, publish_trips
 from tests.monitoring_harness import FakeStore, Harness
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from contracts.schema import Task
-from evaluation.comparison import MIN_ROWS, Comparison, Errors, compare
+from batch_flows.compare_models.comparison import MIN_ROWS, Comparison, Errors, compare
+from sextant.contracts.schema import Task
 
 RUNS = 300
 FEWEST, MOST = 273, 297  # of 300 where 285 are expected: three standard deviations of 3.8, and a little

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
-from contracts.settings import Settings
-from local.constellation import commands
-from local.grafana import SILENT
+from sextant.infrastructure.settings import Settings
+from sextant.local.constellation import commands
+from sextant.local.grafana import SILENT
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
-DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
-PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+DOCKERFILES = sorted(path for depth in ("*", "sextant/*") for path in ROOT.glob(f"{depth}/Dockerfile"))
+PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "sextant"} | {
+    f"sextant.{path.parent.name}" for path in ROOT.glob("sextant/*/__init__.py")
+}
 VARIABLE = re.compile(r"\$\{([A-Z_]+)([^}]*)\}")
 
 
@@ -187,17 +189,19 @@ def test_base_images_are_pinned_to_a_patch_release(path: Path) -> None:
 def test_images_install_from_a_lock_file_with_hashes_and_drop_root(path: Path) -> None:
     text = path.read_text()
     assert "--require-hashes -r" in text
-    assert f"COPY {path.parent.name}/requirements.lock" in text
+    assert f"COPY {path.parent.relative_to(ROOT)}/requirements.lock" in text
     assert re.search(r"^USER sextant$", text, re.MULTILINE)
 
 
 @by_dockerfile
 def test_an_image_holds_what_its_service_imports_and_nothing_else(path: Path) -> None:
-    copied = set(re.findall(r"^COPY (\w+) \w+$", path.read_text(), re.MULTILINE))
-    needed = {path.parent.name} | run_from(path)
+    copied = {
+        folder.replace("/", ".") for folder in re.findall(r"^COPY ([\w/]+) \1$", path.read_text(), re.MULTILINE)
+    }
+    needed = {".".join(path.parent.relative_to(ROOT).parts)} | run_from(path)
     for _ in PACKAGES:  # until nothing is added: what is imported imports in its turn
-        needed |= {package for name in needed for package in imported_by(ROOT / name)}
-    assert copied == needed
+        needed |= {package for name in needed for package in imported_by(ROOT / name.replace(".", "/"))}
+    assert {package for package in copied if package in PACKAGES} == needed
 
 
 def run_from(dockerfile: Path) -> set[str]:
@@ -208,7 +212,13 @@ def run_from(dockerfile: Path) -> set[str]:
         for service in services().values()
         if service.get("build", {}).get("dockerfile") == path and "command" in service
     ]
-    return {command[2].split(".")[0] for command in commands if command[:2] == ["python", "-m"]}
+    return {room_of(command[2]) for command in commands if command[:2] == ["python", "-m"]}
+
+
+def room_of(module: str) -> str:
+    """The package that a Dockerfile copies whole: a service, or one room of `sextant`."""
+    parts = module.split(".")
+    return ".".join(parts[: 2 if parts[0] == "sextant" else 1])
 
 
 def imported_by(package: Path) -> set[str]:
@@ -216,9 +226,9 @@ def imported_by(package: Path) -> set[str]:
     for file in package.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module.split(".")[0])
+                names |= {room_of(node.module)}
             elif isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
+                names |= {room_of(alias.name) for alias in node.names}
     return names & PACKAGES
 
 

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.concept_drift import (
+from sextant.evaluation.performance.concept_drift import (
     EstimatedReference,
     measure_concept_drift,
     measure_estimated_degradation,
     measure_unexplained_error,
 )
-from evaluation.error_growth import SMALLEST_GROWTH, ErrorGrowth, Moments
-from evaluation.performance import labelled_errors
+from sextant.evaluation.performance.error_growth import SMALLEST_GROWTH, ErrorGrowth, Moments
+from sextant.evaluation.performance.measures import labelled_errors
 
 ROWS = 10_000
 

@@ -6,11 +6,11 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from contracts.errors import BundleError, SettingsError
-from contracts.events import Prediction, Target
-from contracts.model_bundle import current_version, load_bundle, model_names, set_current
-from contracts.schema import Feature, FeatureSchema
-from contracts.settings import load_settings
+from sextant.contracts.errors import BundleError, SettingsError
+from sextant.contracts.events import Prediction, Target
+from sextant.contracts.model_bundle import current_version, load_bundle, model_names, set_current
+from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.infrastructure.settings import load_settings
 from tests.bundles import publish_trips
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

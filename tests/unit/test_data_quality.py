@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.calibration import Calibration
-from evaluation.evaluate import evaluate
-from evaluation.quality import ColumnQuality, QualityVerdict, judge_quality
-from evaluation.reference import Reference
+from sextant.evaluation.drift.calibration import Calibration
+from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.quality import ColumnQuality, QualityVerdict, judge_quality
+from sextant.evaluation.reference import Reference
 from tests.bundles import make_trips, publish_trips
 
 ZONES = ("PULocationID", "DOLocationID")

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from contracts.settings import Settings
+from sextant.infrastructure.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

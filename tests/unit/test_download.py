@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models.download import Patience, download
-from models.sources import SourceError
+from sextant.use_cases.download import Patience, download
+from sextant.use_cases.sources import SourceError
 from tests.file_server import FileServer
 
 CONTENT = b"PAR1" + bytes(range(256)) * 1_000 + b"PAR1"

@@ -6,9 +6,9 @@ import pytest
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from contracts.schema import Feature, FeatureSchema
-from evaluation.estimation import PerformanceEstimator, Recipe
-from evaluation.reference import Reference
+from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.evaluation.performance.estimation import PerformanceEstimator, Recipe
+from sextant.evaluation.reference import Reference
 from tests.bundles import make_flowers, make_trips, publish_bundle, publish_flowers, publish_trips
 
 

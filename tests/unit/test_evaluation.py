@@ -7,13 +7,13 @@ import pytest
 from evidently.legacy.calculations.stattests.registry import get_registered_stattest
 from evidently.legacy.core import ColumnType
 
-from contracts.model_bundle import Manifest
-from contracts.schema import Feature, FeatureSchema
-from evaluation.calibration import Calibration, calibrate
-from evaluation.evaluate import evaluate
-from evaluation.performance import measure_performance
-from evaluation.reference import Reference
-from evaluation.stat_tests import P_VALUE_METHODS, drift_score, severity
+from sextant.contracts.model_bundle import Manifest
+from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.evaluation.drift.calibration import Calibration, calibrate
+from sextant.evaluation.drift.stat_tests import P_VALUE_METHODS, drift_score, severity
+from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.performance.measures import measure_performance
+from sextant.evaluation.reference import Reference
 from tests.bundles import make_flowers, make_trips, publish_flowers, publish_trips
 
 
@@ -282,6 +282,6 @@ def _manifest_of_classes(*classes: str) -> Manifest:
 
 
 def test_the_package_knows_no_service_and_no_store() -> None:
-    sources = "".join(path.read_text() for path in Path("evaluation").glob("*.py"))
+    sources = "".join(path.read_text() for path in Path("sextant/evaluation").rglob("*.py"))
     for forbidden in ("monitoring_service", "batch_flows", "pymongo", "event_store", "datetime.now", "time.time"):
         assert forbidden not in sources

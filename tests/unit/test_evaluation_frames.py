@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.events import Prediction, Target, Value
-from contracts.schema import Feature, FeatureSchema
-from evaluation.frames import conform, to_frame
-from evaluation.quality import measure_quality
+from sextant.contracts.events import Prediction, Target, Value
+from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.evaluation.frames import conform, to_frame
+from sextant.evaluation.quality import measure_quality
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEMA = FeatureSchema(

@@ -3,11 +3,11 @@ import re
 import pandas as pd
 import pytest
 
-from evaluation.calibration import Calibration, calibrate
-from evaluation.evaluate import evaluate
-from evaluation.reference import Reference
-from evaluation.report import RenderedReport, render
-from evaluation.report_head import with_head
+from sextant.evaluation.drift.calibration import Calibration, calibrate
+from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.reference import Reference
+from sextant.evaluation.report import RenderedReport, render
+from sextant.evaluation.report_head import with_head
 from tests.bundles import make_flowers, make_trips, publish_flowers, publish_trips
 
 

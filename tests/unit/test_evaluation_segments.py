@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.calibration import Calibration, calibrate_segments, segment_test
-from evaluation.calibration_cache import CalibrationCache
-from evaluation.estimation import PerformanceEstimator
-from evaluation.evaluate import evaluate
-from evaluation.reference import Reference
+from sextant.evaluation.drift.calibration import Calibration, calibrate_segments, segment_test
+from sextant.evaluation.drift.calibration_cache import CalibrationCache
+from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.performance.estimation import PerformanceEstimator
+from sextant.evaluation.reference import Reference
 from tests.bundles import make_trips, publish_trips
 
 

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from contracts.schema import Feature
-from evaluation.stat_tests import evidently_default_drifted
+from sextant.contracts.schema import Feature
+from sextant.evaluation.drift.stat_tests import evidently_default_drifted
 from tests.bundles import make_trips
 
 COLUMNS = [Feature(name="trip_distance", kind="numerical"), Feature(name="prediction", kind="numerical")]

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.schema import Task
-from evaluation.error_growth import ErrorGrowth
-from evaluation.evaluate import evaluate
-from evaluation.fairness import FairnessReference
-from evaluation.reference import Reference
+from sextant.contracts.schema import Task
+from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.performance.error_growth import ErrorGrowth
+from sextant.evaluation.performance.fairness import FairnessReference
+from sextant.evaluation.reference import Reference
 from tests.bundles import make_trips, publish_trips
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]

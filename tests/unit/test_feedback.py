@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from models.client import Client, Outage
-from models.feedback import DelayedFeedback, Malformed, WrongTargetsFile, read_targets, send_targets
-from models.tally import Tally
+from sextant.traffic.client import Client, Outage
+from sextant.traffic.feedback import DelayedFeedback, Malformed, WrongTargetsFile, read_targets, send_targets
+from sextant.traffic.tally import Tally
 from tests.fake_prediction_service import FakePredictionService
 
 

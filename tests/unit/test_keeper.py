@@ -4,7 +4,7 @@ import os
 import threading
 from pathlib import Path
 
-from local.keeper import CRASHES, Keeper
+from sextant.local.keeper import CRASHES, Keeper
 from tests.processes import wait_until
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from contracts.errors import BundleError
-from contracts.model_bundle import ONNX_MODEL, set_current
-from contracts.schema import Feature, FeatureSchema
 from prediction_service.errors import UnknownModel, UnpredictableRecord
 from prediction_service.live_models import LiveModels
 from prediction_service.predictor import Predictor
+from sextant.contracts.errors import BundleError
+from sextant.contracts.model_bundle import ONNX_MODEL, set_current
+from sextant.contracts.schema import Feature, FeatureSchema
 from tests.bundles import TRIP_SCHEMA, make_trips, publish_bundle
 from tests.onnx_models import trip_duration
 

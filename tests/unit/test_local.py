@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import Fatal
-from contracts.settings import Settings, load_settings
-from local import control
-from local.constellation import Constellation, Part, all_parts, commands, constellation
-from local.environment import environment, public_addresses
-from local.observability import write_prometheus_files
-from local.supervise import supervise
+from sextant.contracts.errors import Fatal
+from sextant.infrastructure.settings import Settings, load_settings
+from sextant.local import control
+from sextant.local.constellation import Constellation, Part, all_parts, commands, constellation
+from sextant.local.environment import environment, public_addresses
+from sextant.local.observability import write_prometheus_files
+from sextant.local.supervise import supervise
 from tests.processes import free_port, wait_until
 
 OPTIONAL = ("prometheus", "alertmanager", "node-exporter", "grafana")

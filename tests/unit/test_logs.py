@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "logs.md").read_text()
-SERVICES = ("prediction_service", "monitoring_service", "batch_flows", "contracts")
+SERVICES = ("prediction_service", "monitoring_service", "batch_flows", "sextant/infrastructure")
 FIELDS = {"event", "service", "level", "timestamp", "exception"}
 VALUES = {
     "features",
@@ -30,7 +30,7 @@ VALUES = {
 
 
 def load(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((ROOT / "logs" / name).read_text())
+    found: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "logs" / name).read_text())
     return found
 
 
@@ -45,7 +45,7 @@ def log_calls() -> list[ast.Call]:
 def a_line(service: str) -> dict[str, Any]:
     script = f"""
 import structlog
-from contracts.logs import configure_logging
+from sextant.infrastructure.logs import configure_logging
 configure_logging({service!r}, "INFO")
 try:
     1 / 0

@@ -18,13 +18,7 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.model_bundle import MANIFEST
-from contracts.schema import Feature, FeatureSchema
-from contracts.settings import load_settings
 from docs.metrics import CREATED, PAGE, SIZES, Described, described, page, parse
-from evaluation import multivariate, null_scores
-from evaluation.calibration_cache import CalibrationCache
-from evaluation.segments import LONGEST_VALUE
 from monitoring_service.calibrator import Calibrator
 from prediction_service.app import create_app
 from prediction_service.live_models import LiveModels
@@ -33,6 +27,12 @@ from prediction_service.outbox import Outbox
 from prediction_service.process_metrics import ProcessesCollector
 from prediction_service.relay_metrics import RelayMetrics
 from prediction_service.service import PredictionService
+from sextant.contracts.model_bundle import MANIFEST
+from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.evaluation.drift import multivariate, null_scores
+from sextant.evaluation.drift.calibration_cache import CalibrationCache
+from sextant.evaluation.segments import LONGEST_VALUE
+from sextant.infrastructure.settings import load_settings
 from tests.bundles import TRIP_SCHEMA, make_flowers, make_trips, publish_bundle, publish_flowers, publish_trips
 from tests.conftest import publish_real_bundles
 from tests.events import body_of, predictions_from, targets_from

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.settings import Settings, load_settings
-from evaluation.calibration import Calibration, ColumnThresholds, calibrate, calibrate_segments
-from evaluation.estimation import PerformanceEstimator
-from evaluation.multivariate import METHOD
-from evaluation.reference import Reference
+from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds, calibrate, calibrate_segments
+from sextant.evaluation.drift.multivariate import METHOD
+from sextant.evaluation.performance.estimation import PerformanceEstimator
+from sextant.evaluation.reference import Reference
+from sextant.infrastructure.settings import Settings, load_settings
 from tests.bundles import make_trips, publish_trips
 from tests.events import START, body_of, predictions_from, targets_from
 from tests.monitoring_harness import NOW, FakeStore, Harness, trip_events

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.settings import Settings, load_settings
+from sextant.infrastructure.settings import Settings, load_settings
 from tests.bundles import publish_flowers, publish_trips
 from tests.monitoring_harness import FakeStore, Harness, trip_events
 

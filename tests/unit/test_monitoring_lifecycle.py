@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import BundleError
-from contracts.model_bundle import ModelBundle
-from contracts.settings import Settings, load_settings
 from monitoring_service.app import create_app
 from monitoring_service.beat import Beat
 from monitoring_service.refill import BEATS_BETWEEN
 from monitoring_service.service import MonitoringService
+from sextant.contracts.errors import BundleError
+from sextant.contracts.model_bundle import ModelBundle
+from sextant.infrastructure.settings import Settings, load_settings
 from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
 from tests.monitoring_harness import NOW, FakeStore, Harness, trip_events

@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from contracts.schema import Feature, FeatureSchema
-from contracts.settings import Settings, load_settings
-from evaluation.calibration import Calibration, ColumnThresholds, calibrate
-from evaluation.estimation import PerformanceEstimator
-from evaluation.multivariate import METHOD
-from evaluation.reference import Reference
+from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds, calibrate
+from sextant.evaluation.drift.multivariate import METHOD
+from sextant.evaluation.performance.estimation import PerformanceEstimator
+from sextant.evaluation.reference import Reference
+from sextant.infrastructure.settings import Settings, load_settings
 from tests.bundles import make_trips, publish_bundle, publish_trips
 from tests.events import body_of, predictions_from, targets_from
 from tests.monitoring_harness import FakeStore, Harness, trip_events

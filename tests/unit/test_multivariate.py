@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from contracts.schema import Feature, FeatureSchema
-from evaluation import multivariate
-from evaluation.calibration import ColumnThresholds
-from evaluation.multivariate import METHOD, REFERENCE_ROWS, WINDOW_ROWS, DomainClassifier
-from evaluation.reference import Reference
+from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.evaluation.drift import multivariate
+from sextant.evaluation.drift.calibration import ColumnThresholds
+from sextant.evaluation.drift.multivariate import METHOD, REFERENCE_ROWS, WINDOW_ROWS, DomainClassifier
+from sextant.evaluation.reference import Reference
 from tests.bundles import publish_bundle
 
 SCHEMA = FeatureSchema(

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.events import Prediction
-from contracts.settings import load_settings
-from evaluation.calibration import calibrate, calibrate_segments
-from evaluation.estimation import PerformanceEstimator
-from evaluation.reference import Reference
+from sextant.contracts.events import Prediction
+from sextant.evaluation.drift.calibration import calibrate, calibrate_segments
+from sextant.evaluation.performance.estimation import PerformanceEstimator
+from sextant.evaluation.reference import Reference
+from sextant.infrastructure.settings import load_settings
 from tests.bundles import make_flowers, make_trips, publish_flowers, publish_trips
 from tests.events import body_of, predictions_from, targets_from
 from tests.monitoring_harness import FakeStore, Harness

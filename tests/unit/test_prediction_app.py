@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from contracts.settings import load_settings
 from prediction_service.app import create_app
 from prediction_service.errors import OutboxFull
 from prediction_service.live_models import LiveModels
 from prediction_service.metrics import CpuPrice, Metrics
 from prediction_service.outbox_types import NewEvent
 from prediction_service.service import PredictionService
+from sextant.infrastructure.settings import load_settings
 from tests.conftest import publish_real_bundles
 
 TRIP = {"PULocationID": 74, "DOLocationID": "41", "trip_distance": 2.0}

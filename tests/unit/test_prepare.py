@@ -9,10 +9,10 @@ import pytest
 import skops.io
 
 import prepare
-from contracts.model_bundle import ModelBundle, current_version, load_bundle, set_current
-from models import training
-from models.onnx_model import OnnxModel, Predictions, pipeline_input
-from models.synthetic_trips import synthetic_month
+from sextant.contracts.model_bundle import ModelBundle, current_version, load_bundle, set_current
+from sextant.training import fit as training
+from sextant.training.export import OnnxModel, Predictions, pipeline_input
+from sextant.use_cases.synthetic_trips import synthetic_month
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 import send_data
-from models.client import Client, Outage
-from models.replay import Feed
-from models.tally import Tally, table
-from models.traffic import Shipment
+from sextant.traffic.client import Client, Outage
+from sextant.traffic.replay import Feed
+from sextant.traffic.rows import Shipment
+from sextant.traffic.tally import Tally, table
 from tests.fake_prediction_service import FakePredictionService
 
 ROOT = Path(send_data.__file__).parent

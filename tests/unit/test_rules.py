@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 import pytest
 import yaml
 
-from contracts.settings import Settings
+from sextant.infrastructure.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "prometheus"

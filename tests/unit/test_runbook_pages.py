@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from contracts.settings import load_settings
 from monitoring_service.app import create_app
-from monitoring_service.runbooks import RUNBOOKS, Runbooks
+from monitoring_service.pages.runbooks import RUNBOOKS, Runbooks
 from monitoring_service.service import MonitoringService
+from sextant.infrastructure.settings import load_settings
 from tests.bundles import publish_trips
 from tests.monitoring_harness import FakeStore
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.schema import Feature
-from evaluation.scorers import scorer_of
-from evaluation.stat_tests import drift_score
+from sextant.contracts.schema import Feature
+from sextant.evaluation.drift.scorers import scorer_of
+from sextant.evaluation.drift.stat_tests import drift_score
 
 NUMBER = Feature(name="x", kind="numerical")
 CATEGORY = Feature(name="c", kind="categorical")

@@ -3,8 +3,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from contracts.model_bundle import Manifest
-from evaluation.segments import SegmentColumn
+from sextant.contracts.model_bundle import Manifest
+from sextant.evaluation.segments import SegmentColumn
 
 
 def names(column: SegmentColumn, values: list[Any]) -> list[str]:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from models import taxi_months
-from models.download import Patience
-from models.iris import open_source as open_iris
-from models.sources import Source, SourceError, SourceRequest
-from models.synthetic_trips import synthetic_month
-from models.taxi_months import open_source
+from sextant.use_cases import taxi_months
+from sextant.use_cases.download import Patience
+from sextant.use_cases.iris import open_source as open_iris
+from sextant.use_cases.sources import Source, SourceError, SourceRequest
+from sextant.use_cases.synthetic_trips import synthetic_month
+from sextant.use_cases.taxi_months import open_source
 from tests.file_server import FileServer
 
 NO_SERVER = "http://127.0.0.1:9"

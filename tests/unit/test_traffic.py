@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.schema import Feature, FeatureSchema
-from models.drift import Drift, WrongDrift, apply_drifts, parse_drift
-from models.sources import Source
-from models.synthetic_trips import synthetic_month
-from models.taxi import USE_CASE
-from models.traffic import HOLDOUT, TRAFFIC, NoTraffic, Traffic, replayed, shipments, shuffled, to_traffic
-from models.use_case import Examples, clean, split
+from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.traffic.drift import Drift, WrongDrift, apply_drifts, parse_drift
+from sextant.traffic.rows import HOLDOUT, TRAFFIC, NoTraffic, Traffic, replayed, shipments, shuffled, to_traffic
+from sextant.use_cases.sources import Source
+from sextant.use_cases.synthetic_trips import synthetic_month
+from sextant.use_cases.taxi import USE_CASE
+from sextant.use_cases.use_case import Examples, clean, split
 
 SCHEMA = FeatureSchema(
     features=(Feature(name="zone", kind="categorical"), Feature(name="miles", kind="numerical"))

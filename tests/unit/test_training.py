@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.iris import USE_CASE as IRIS
-from models.iris import resampled
-from models.onnx_model import OnnxDiffers, OnnxModel, Predictions, pipeline_input, require_agreement
-from models.synthetic_trips import synthetic_month
-from models.taxi import USE_CASE as TAXI
-from models.training import TrainedModel, fingerprint, train
-from models.use_case import Examples, Split, clean, split
+from sextant.training.export import OnnxDiffers, OnnxModel, Predictions, pipeline_input, require_agreement
+from sextant.training.fit import TrainedModel, fingerprint, train
+from sextant.use_cases.iris import USE_CASE as IRIS
+from sextant.use_cases.iris import resampled
+from sextant.use_cases.synthetic_trips import synthetic_month
+from sextant.use_cases.taxi import USE_CASE as TAXI
+from sextant.use_cases.use_case import Examples, Split, clean, split
 
 
 @cache

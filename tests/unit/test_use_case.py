@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.schema import Feature, FeatureSchema
-from models.registry import UnknownUseCase, use_case
-from models.use_case import Examples, TooFewRows, clean, complete, known_schema, split
+from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.use_cases.catalogue import UnknownUseCase, use_case
+from sextant.use_cases.use_case import Examples, TooFewRows, clean, complete, known_schema, split
 
 SCHEMA = FeatureSchema(
     features=(
@@ -88,7 +88,7 @@ def test_an_unknown_use_case_is_answered_with_the_known_ones() -> None:
 
 def test_use_cases_are_known_without_importing_scikit_learn_or_onnx() -> None:
     script = (
-        "import sys; from models.registry import NAMES, use_case; [use_case(name) for name in NAMES];"
+        "import sys; from sextant.use_cases.catalogue import NAMES, use_case; [use_case(name) for name in NAMES];"
         "print(*{'sklearn', 'skl2onnx', 'onnxruntime'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.events import Prediction, Target
-from monitoring_service.window import CLOCK_TOLERANCE, Added, Window
+from sextant.contracts.events import Prediction, Target
+from sextant.evaluation.window import CLOCK_TOLERANCE, Added, Window
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -3,9 +3,9 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.events import Prediction
-from monitoring_service.window import WindowRows
 from monitoring_service.window_facts import WindowFacts
+from sextant.contracts.events import Prediction
+from sextant.evaluation.window import WindowRows
 from tests.bundles import make_trips
 from tests.events import START, predictions_from, targets_from
 

@@ -1,0 +1,1 @@
+"""The drift report: a time range of predictions against the model's reference, as an HTML page."""

@@ -1,1 +1,0 @@
-"""One flow a file, each read as a story; its steps are in `batch_flows.steps`."""

@@ -1,0 +1,73 @@
+"""The import of targets: ground truth from a file, joined to the predictions that it is about."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from batch_flows.import_targets import steps as target_steps
+from batch_flows.import_targets.merge import ImportRules
+from batch_flows.import_targets.rejects import reject_path
+from batch_flows.import_targets.staging import staging_path
+from batch_flows.import_targets.summary import FLOW, Counts, ImportSummary
+from batch_flows.reports import steps
+from sextant.contracts.errors import SextantError
+from sextant.contracts.events import stored_time
+from sextant.infrastructure.settings import Settings, load_settings
+
+
+@flow(
+    name=FLOW,
+    flow_run_name="targets of {model} from {path}",
+    description="Stores ground truth from a CSV or Parquet file; the same file again changes nothing.",
+    timeout_seconds=24 * 3600,
+)
+def import_targets(
+    path: Path,
+    model: str = "taxi",
+    rejects: Path | None = None,
+    skip_unknown: bool = False,
+    replace: bool = False,
+) -> "State[Any]":
+    """Completed with the counts, or with "Empty" for a file without rows; Failed with one sentence.
+
+    Args:
+        path: CSV or Parquet with prediction_id and target; must be readable where the flow runs.
+        model: The model's name, such as taxi.
+        rejects: Where malformed rows go; none: the input's name with .rejected.csv added.
+        skip_unknown: Leave out targets whose prediction is not stored; otherwise they wait for it.
+        replace: Take rows without received_at as received now, so that they replace other stored values.
+    """
+    try:
+        rules = ImportRules(model, stored_time(datetime.now(UTC)), replace, skip_unknown)
+        return _outcome(_import(load_settings(), Path(path), rejects, rules))
+    except SextantError as error:
+        return Failed(message=str(error))
+
+
+def _import(settings: Settings, path: Path, chosen: Path | None, rules: ImportRules) -> ImportSummary:
+    rejects = reject_path(path, chosen)
+    bundle = steps.read_bundle(settings, rules.model, None)
+    with staging_path() as staged:
+        file = target_steps.read_file(path, bundle.manifest, rules.moment, staged)
+        target_steps.write_rejects(staged, rejects, file.counted_in)  # if that fails, nothing is stored yet
+        counts: Counts = Counter()
+        for first in target_steps.parts(file.targets):
+            counts += target_steps.store_part(settings, staged, first, file.targets, rules)
+        malformed = target_steps.write_rejects(staged, rejects, file.counted_in)
+    return ImportSummary(
+        path, rules.model, file.rows, malformed, file.repeated, counts, rejects, file.ignored_columns
+    )
+
+
+def _outcome(summary: ImportSummary) -> "State[Any]":
+    if not summary.rows:
+        return Completed(name="Empty", message=f"{summary.path} has no rows, so nothing was imported")
+    target_steps.publish_counts(summary)
+    if not summary.usable:
+        return Failed(message=f"nothing usable in {summary.path}: {summary.sentence()}")
+    return Completed(message=summary.sentence())

@@ -1,0 +1,79 @@
+"""When each flow runs: the only place that says so."""
+
+from datetime import timedelta
+from typing import Any
+
+from prefect import Flow
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
+from prefect.types.entrypoint import EntrypointType
+
+from batch_flows.compare_models.flow import compare_models
+from batch_flows.drift_report.flow import drift_report
+from batch_flows.health_summary.flow import health_summary
+from batch_flows.import_targets.flow import import_targets
+from batch_flows.retention.flow import retention
+from sextant.contracts.model_bundle import model_names
+from sextant.infrastructure.settings import Settings
+
+ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+REPORT_HOURS = 24.0
+"""A scheduled report covers the last day, however often it is made."""
+EVERY_NIGHT = "30 2 * * *"
+MONDAY_MORNING = "0 5 * * 1"
+"""Both in UTC, as all that Sextant stores; the week's summary comes after the night's retention."""
+
+
+def deployments(settings: Settings) -> list[RunnerDeployment]:
+    """The drift report of each model that is live now, and each of the other flows once."""
+    models = model_names(settings.models_dir) or [settings.default_model]
+    return [*(_drift_report(model, settings) for model in models), *_others()]
+
+
+def _drift_report(model: str, settings: Settings) -> RunnerDeployment:
+    return _deployment(
+        drift_report,
+        model,
+        tags=["drift", model],
+        description=f"How far the last day of {model} is from what the model was judged on.",
+        parameters={"model": model, "hours": REPORT_HOURS},
+        interval=timedelta(hours=settings.report_every_hours),
+    )
+
+
+def _others() -> list[RunnerDeployment]:
+    return [
+        _deployment(
+            health_summary,
+            "weekly",
+            tags=["health"],
+            description="How the week went: availability, volume, drift, label coverage, alarms, slowest hours.",
+            cron=MONDAY_MORNING,
+        ),
+        _deployment(
+            retention,
+            "nightly",
+            tags=["retention"],
+            description="Says what is old enough to go and covered by a report; deletes it only with apply.",
+            cron=EVERY_NIGHT,
+        ),
+        _deployment(
+            import_targets,
+            "on-demand",
+            tags=["targets"],
+            description="Ground truth from a CSV or Parquet file that the flows can read.",
+        ),
+        _deployment(
+            compare_models,
+            "on-demand",
+            tags=["comparison"],
+            description="Which of two versions or models errs less on the same labelled window.",
+        ),
+    ]
+
+
+def _deployment(flow: Flow[..., Any], name: str, **details: Any) -> RunnerDeployment:
+    """A deployment of which one run at a time goes on; later ones wait for it."""
+    return RunnerDeployment.from_flow(
+        flow, name=name, concurrency_limit=ONE_AT_A_TIME, entrypoint_type=EntrypointType.MODULE_PATH, **details
+    )

@@ -1,0 +1,67 @@
+"""Where the flows meet Prefect: what its client is told, and steps that are tasks when a server records them."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import FlowRunContext
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+from prefect.tasks import Task, exponential_backoff
+
+from sextant.contracts.errors import Retryable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RETRIES = 3
+
+
+def step(*, name: str, minutes: float, tags: tuple[str, ...] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A Prefect task within a flow run, retried when it raises Retryable; a plain function elsewhere.
+
+    Prefect cannot run a task without a server, and starting a temporary one takes longer than the report.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        recorded: Task[P, R] = task(
+            name=name,
+            task_run_name=name,  # Prefect would add a few hex digits
+            tags=set(tags),
+            retries=RETRIES,
+            retry_delay_seconds=exponential_backoff(2),
+            retry_jitter_factor=0.5,
+            retry_condition_fn=_failed_for_now,
+            timeout_seconds=minutes * 60,
+            cache_policy=NO_CACHE,  # the window's rows change while it is open
+            persist_result=False,
+        )(function)
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return recorded(*args, **kwargs) if is_recorded() else function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def is_recorded() -> bool:
+    """Whether a Prefect server follows what runs now."""
+    return FlowRunContext.get() is not None
+
+
+def run_logger() -> "logging.Logger | logging.LoggerAdapter[Any]":
+    """The flow run's log, which people read in Prefect's UI; without a run, the process's own."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger("batch_flows")
+
+
+def _failed_for_now(_task: object, _run: TaskRun, state: State[Any]) -> bool:
+    return isinstance(state.result(raise_on_failure=False), Retryable)

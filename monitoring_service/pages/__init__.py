@@ -1,0 +1,1 @@
+"""The pages of the monitoring service: live page and runbooks."""

@@ -1,0 +1,106 @@
+"""A backtest as one HTML page that needs nothing from elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from sextant.backtest import text
+from sextant.backtest.replay import BacktestResult, Step
+from sextant.backtest.summary import (
+    AlarmSummary,
+    BacktestSummary,
+    SignalSummary,
+    performance,
+    reference_performance,
+    signals,
+)
+from sextant.evaluation.evaluate import Evaluation
+from sextant.evaluation.performance.estimation import ESTIMATED
+from sextant.evaluation.performance.measures import HEADLINE
+from sextant.pages.chart import Chart, Points, Span, draw
+from sextant.pages.words import number
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A titled chart; `level` says what its dashed line is."""
+
+    name: str
+    facts: str
+    level: str
+    alarmed: bool
+    chart: Chart
+
+
+def as_html(result: BacktestResult, summary: BacktestSummary) -> str:
+    """The page, every text in it escaped."""
+    return _template().render(_page(result, summary))
+
+
+def _template() -> Template:
+    loader = PackageLoader("sextant.backtest")
+    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return pages.get_template("backtest.html")
+
+
+def _page(result: BacktestResult, summary: BacktestSummary) -> Mapping[str, Any]:
+    return {
+        "title": text.title(result),
+        "facts": text.facts(result, summary),
+        "alarms": [(text.alarm_line(alarms), _badge(alarms)) for alarms in summary.alarms if result.steps],
+        "ends": [f"{moment:%Y-%m-%d %H:%M}" for moment in _span(result)] if result.steps else [],
+        "signals": [_signal_panel(result, summary, signal) for signal in summary.signals],
+        "performance": _performance_panel(result),
+        "measures": text.measure_table(summary.measures),
+        "failures": [text.failure_line(failure) for failure in summary.failures],
+        "episodes": [(text.episode_line(e), text.cause_table(e.causes)) for e in summary.episodes],
+    }
+
+
+def _badge(alarms: AlarmSummary) -> str:
+    if not alarms.judged:
+        return "quiet"
+    return "bad" if alarms.alarms else "good"
+
+
+def _span(result: BacktestResult) -> Span:
+    return result.steps[0].at, result.steps[-1].at
+
+
+def _signal_panel(result: BacktestResult, summary: BacktestSummary, signal: SignalSummary) -> Panel:
+    episodes = [(e.start, e.end) for e in summary.episodes if e.kind == signal.kind]
+    points = [
+        (s.at, f.share) for s in result.steps for f in signals(s.evaluation, signal.kind) if f.name == signal.name
+    ]
+    return Panel(
+        name=signal.name,
+        facts=f"{signal.alarms:,} of {signal.judged:,} alarmed, median {signal.median:.2f}, "
+        f"highest {signal.highest:.2f} times the threshold",
+        level="threshold",
+        alarmed=signal.alarms > 0,
+        chart=draw({"realised": points}, level=1.0, over=_span(result), shaded=episodes),
+    )
+
+
+def _performance_panel(result: BacktestResult) -> Panel | None:
+    """The measure that says most, realised and estimated, against the reference's."""
+    name = HEADLINE[result.manifest.task]
+    lines = {"realised": _course(result.steps, name), "estimated": _course(result.steps, ESTIMATED + name)}
+    present = {line: points for line, points in lines.items() if points}
+    if not present:
+        return None
+    level = reference_performance(result.steps[-1].evaluation).get(name)
+    if not level:
+        return None
+    facts = f"{' and '.join(present)} against {number(level)} on the reference"
+    return Panel(name, facts, "reference", False, draw(present, level=level, over=_span(result)))
+
+
+def _course(steps: Sequence[Step], name: str) -> Points:
+    return [(step.at, value) for step in steps if (value := _measure(step.evaluation, name)) is not None]
+
+
+def _measure(evaluation: Evaluation, name: str) -> float | None:
+    return performance(evaluation).get(name)

@@ -1,0 +1,184 @@
+"""Thresholds that hold a stated false-alarm rate: the tail of the score's distribution when nothing drifted."""
+
+import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.interpolate import PchipInterpolator
+
+from sextant.contracts.schema import Feature
+from sextant.evaluation.drift.null_scores import null_severities
+from sextant.evaluation.drift.stat_tests import (
+    P_VALUE_METHODS,
+    PERMUTATION_METHODS,
+    Floats,
+    from_noise_scale,
+    method_of,
+    score_at,
+    severity,
+    to_noise_scale,
+)
+
+MIN_VALUES = 30
+"""Fewer values of a column are not compared with the reference: no score of so few means anything."""
+
+GRID_POINTS = 6
+CONSTANT_SCORE = 0.05
+"""The threshold of a distance that is always 0 under no drift: half a percent of other values."""
+MOST_SKEWED = 3.0
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnThresholds:
+    """A column's threshold at each window size of a grid, in severity (see stat_tests), for one method."""
+
+    method: str
+    reference_rows: int
+    sizes: tuple[int, ...]
+    severities: tuple[float, ...]
+
+    def at(self, rows: int) -> float:
+        """The threshold, as a score, for a window with this many values of the column."""
+        if self.method in P_VALUE_METHODS:
+            return score_at(self.method, float(np.interp(math.log(rows), np.log(self.sizes), self.severities)))
+        return self._distance(rows)
+
+    def _distance(self, rows: int) -> float:
+        """Distances shrink with the sampling noise of both sides, nearly along a line in double logarithms."""
+        noise = [math.log(_noise(size, self.reference_rows)) for size in reversed(self.sizes)]
+        here = math.log(_noise(rows, self.reference_rows))
+        inside = min(max(here, noise[0]), noise[-1])
+        heights = [math.log(to_noise_scale(self.method, severity)) for severity in reversed(self.severities)]
+        # Bent for columns with many categories: a straight line would be 1 % low, a third more false alarms.
+        height = float(PchipInterpolator(noise, heights)(inside)) if len(noise) > 1 else float(heights[0])
+        return from_noise_scale(self.method, math.exp(height + here - inside))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Thresholds of a family of tests, by name, and why the others could not be calibrated."""
+
+    false_alarm_rate: float
+    columns: Mapping[str, ColumnThresholds]
+    failures: Mapping[str, str]
+
+
+def calibrate(
+    reference: Mapping[str, "pd.Series[Any]"],
+    columns: Sequence[Feature],
+    *,
+    false_alarm_rate: float,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Thresholds that together raise a false alarm in `false_alarm_rate` of the evaluations of a model.
+
+    `reference` holds each column's values without the missing ones; the same seed gives the same thresholds.
+    """
+    tests = {column.name: (column, reference[column.name]) for column in columns}
+    return _calibrate_family(tests, false_alarm_rate, seed, progress)
+
+
+def calibrate_segments(
+    segments: Mapping[str, Mapping[str, "pd.Series[Any]"]],
+    columns: Sequence[Feature],
+    *,
+    false_alarm_rate: float,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Calibration:
+    """The same for every column of every segment: one family of tests, named by segment_test().
+
+    Segments with too few reference rows of a column are left out of the family.
+    """
+    tests = {
+        segment_test(column.name, segment): (column, values[column.name])
+        for segment, values in segments.items()
+        for column in columns
+        if len(values[column.name]) >= 2 * MIN_VALUES
+    }
+    return _calibrate_family(tests, false_alarm_rate, seed, progress)
+
+
+def segment_test(column: str, segment: str) -> str:
+    """The name of one column's test in one segment."""
+    return f"{column} where {segment}"
+
+
+def _calibrate_family(
+    tests: Mapping[str, tuple[Feature, "pd.Series[Any]"]], family_rate: float, seed: int, progress: Progress | None
+) -> Calibration:
+    rate = rate_of_each(family_rate, max(len(tests), 1))
+    found: dict[str, ColumnThresholds] = {}
+    failures: dict[str, str] = {}
+    for done, (name, (column, values)) in enumerate(tests.items()):
+        if progress:
+            progress(name, done, len(tests))
+        # Its own stream for each test, so that adding one leaves the others' thresholds alone.
+        random = np.random.default_rng((seed, zlib.crc32(name.encode())))
+        try:
+            found[name] = calibrate_column(column, values, rate, random)
+        except Exception as error:  # noqa: BLE001  any stat test may raise anything; the others go on
+            failures[name] = f"not calibrated: {error}"
+    return Calibration(family_rate, found, failures)
+
+
+def rate_of_each(family_rate: float, columns: int) -> float:
+    """The false-alarm rate of one column that gives the family's over all of them (Sidak)."""
+    return float(-math.expm1(math.log1p(-family_rate) / columns))
+
+
+def calibrate_column(
+    column: Feature, reference: "pd.Series[Any]", rate: float, random: np.random.Generator
+) -> ColumnThresholds:
+    """The column's thresholds at each size of the grid; raises ValueError for a reference that is too small."""
+    method, rows = method_of(column), len(reference)
+    if rows < 2 * MIN_VALUES:
+        raise ValueError(f"the reference holds {rows} values, fewer than {2 * MIN_VALUES}")
+    if method in PERMUTATION_METHODS:
+        return ColumnThresholds(method, rows, (MIN_VALUES,), (severity(method, rate),))
+    sizes = size_grid(rows)
+    floor = severity(method, rate) if method in P_VALUE_METHODS else CONSTANT_SCORE
+    thresholds = [_threshold(null_severities(column, reference, size, random), rate, floor) for size in sizes]
+    if method not in P_VALUE_METHODS:
+        # The resampled window was held against the remaining rows, the real one is against all of them.
+        noise = [_noise(size, rows) / _noise(size, rows - size) for size in sizes]
+        thresholds = [
+            from_noise_scale(method, to_noise_scale(method, threshold) * factor)
+            for threshold, factor in zip(thresholds, noise, strict=True)
+        ]
+    return ColumnThresholds(method, rows, sizes, tuple(thresholds))
+
+
+def size_grid(reference_rows: int) -> tuple[int, ...]:
+    """Window sizes to resample at: geometric, up to half of the reference."""
+    sizes = np.geomspace(MIN_VALUES, reference_rows // 2, GRID_POINTS)
+    return tuple(sorted({round(size) for size in sizes}))
+
+
+def _noise(window_rows: int, reference_rows: int) -> float:
+    return math.sqrt(1 / window_rows + 1 / reference_rows)
+
+
+def _threshold(severities: Floats, rate: float, floor: float) -> float:
+    quantile = tail_quantile(severities, rate)
+    return quantile if quantile > 0.0 else floor
+
+
+def tail_quantile(severities: Floats, rate: float) -> float:
+    """The severity exceeded with this probability, from a Pearson III curve through the first three moments.
+
+    Of 1,000 resamples only two or three lie beyond a quantile of 0.0025: the moments know it three times better.
+    """
+    mean, spread = float(severities.mean()), float(severities.std())
+    if spread == 0.0:
+        return mean
+    skewness = float(np.clip(stats.skew(severities), 0.0, MOST_SKEWED))
+    return mean + spread * float(stats.pearson3.ppf(1.0 - rate, skewness))

@@ -1,0 +1,101 @@
+"""The drift score of one column against a reference that is prepared once, not at every evaluation.
+
+The two default methods give Evidently's values to the last digits (a test compares them); any other method that
+a schema names is Evidently's own function.
+"""
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from sextant.contracts.schema import Feature
+from sextant.evaluation.drift.stat_tests import (
+    CLIPPED_WASSERSTEIN,
+    Clip,
+    Floats,
+    drift_score,
+    method_of,
+)
+
+
+class Scorer(Protocol):
+    """Knows one column's reference values."""
+
+    def score(self, current: "pd.Series[Any]") -> float:
+        """The drift score of current values, none of them missing; raises ValueError when there is no number."""
+
+
+def scorer_of(column: Feature, reference: "pd.Series[Any]") -> Scorer:
+    """The scorer of a column, whose reference holds at least one value and none that is missing."""
+    method = method_of(column)
+    if method == CLIPPED_WASSERSTEIN and column.kind == "numerical":
+        return ClippedWasserstein(reference.to_numpy(dtype=float))
+    if method == "jensenshannon" and column.kind == "categorical":
+        return JensenShannon(reference)
+    return EvidentlyScorer(column, reference)
+
+
+class EvidentlyScorer:
+    """Any stat test that Evidently knows, called as it is."""
+
+    def __init__(self, column: Feature, reference: "pd.Series[Any]") -> None:
+        self._column = column
+        self._reference = reference
+
+    def score(self, current: "pd.Series[Any]") -> float:
+        """Evidently's score."""
+        return drift_score(self._column, self._reference, current)
+
+
+class ClippedWasserstein:
+    """The area between two distribution functions, over the reference's deviation, within its central 99 %."""
+
+    def __init__(self, reference: Floats) -> None:
+        self._clip = Clip.of(reference)
+        self._ordered = np.sort(self._clip(reference))
+        self._sums = np.concatenate([[0.0], np.cumsum(self._ordered)])
+        self._norm = self._clip.norm(self._ordered)
+
+    def score(self, current: "pd.Series[Any]") -> float:
+        """The clipped, normed Wasserstein distance."""
+        points = np.sort(self._clip(current.to_numpy(dtype=float)))
+        low, high = min(points[0], self._ordered[0]), max(points[-1], self._ordered[-1])
+        starts, ends = np.concatenate([[low], points]), np.concatenate([points, [high]])
+        below = np.arange(len(points) + 1) / len(points)  # the current distribution between start and end
+        # The reference's distribution only grows, so that between two points it crosses the current one once.
+        crossing = np.clip(self._quantile(below), starts, ends)
+        under = below * (crossing - starts) - (self._area(crossing) - self._area(starts))
+        over = (self._area(ends) - self._area(crossing)) - below * (ends - crossing)
+        return float(np.sum(under + over)) / self._norm
+
+    def _area(self, at: Floats) -> Floats:
+        """The integral of the reference's distribution function up to each point."""
+        count = np.searchsorted(self._ordered, at, side="right")
+        area: Floats = (count * at - self._sums[count]) / len(self._ordered)
+        return area
+
+    def _quantile(self, share: Floats) -> Floats:
+        rank = np.ceil(share * len(self._ordered)).astype(int) - 1
+        quantile: Floats = self._ordered[np.clip(rank, 0, len(self._ordered) - 1)]
+        return quantile
+
+
+class JensenShannon:
+    """The Jensen-Shannon distance of two sets of category shares, in natural units."""
+
+    def __init__(self, reference: "pd.Series[Any]") -> None:
+        self._share = reference.value_counts(normalize=True).to_dict()
+
+    def score(self, current: "pd.Series[Any]") -> float:
+        """0 for equal shares, about 0.83 for no category in common."""
+        counts = current.value_counts(sort=False)
+        window = counts.to_numpy() / counts.sum()
+        reference = np.array([self._share.get(category, 0.0) for category in counts.index])
+        middle = (window + reference) / 2
+        shared = reference > 0
+        entropy = float(np.sum(window * np.log(window / middle)))
+        entropy += float(np.sum(reference[shared] * np.log(reference[shared] / middle[shared])))
+        entropy += math.log(2) * max(1.0 - float(reference.sum()), 0.0)  # categories that the window lacks
+        return math.sqrt(max(entropy / 2, 0.0))

@@ -1,0 +1,170 @@
+"""The drift score of one column: Evidently's stat tests by name, which way each points, and our defaults."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from evidently.legacy.calculations.stattests.registry import (
+    StatTest,
+    get_registered_stattest,
+    get_stattest,
+    register_stattest,
+)
+from evidently.legacy.core import ColumnType
+from numpy.typing import NDArray
+from scipy.stats import wasserstein_distance
+
+from sextant.contracts.schema import Feature, Kind
+
+Floats = NDArray[np.float64]
+
+CLIPPED_WASSERSTEIN = "wasserstein_clipped"
+CLIP_QUANTILES = (0.005, 0.995)
+
+DEFAULT_METHODS: dict[Kind, str] = {"numerical": CLIPPED_WASSERSTEIN, "categorical": "jensenshannon"}
+"""Chosen by measurement on real taxi months: see docs/decisions."""
+
+P_VALUE_METHODS = frozenset(
+    {
+        *("anderson", "chisquare", "cramer_von_mises", "es", "fisher_exact", "g_test"),
+        *("ks", "mannw", "t_test", "z", "empirical_mmd", "TVD"),
+    }
+)
+"""Methods whose score is a p-value: small means drift. All others are distances: large means drift."""
+
+PERMUTATION_METHODS = frozenset({"TVD", "empirical_mmd"})
+"""Methods that resample on every call, for seconds: their p-value is calibrated already, if coarse."""
+
+LARGEST = {"jensenshannon": math.sqrt(math.log(2)) + 1e-9, "hellinger": 1.0 + 1e-9}
+"""Distances that have a largest value, which columns of ids always score: it must not count as drift."""
+
+NEARLY_ALL = 0.9999
+SMALLEST_P_VALUE = 1e-300
+SMALLEST_NORM = 0.001  # Evidently's, for a constant reference
+COLUMN_TYPES = {"numerical": ColumnType.Numerical, "categorical": ColumnType.Categorical}
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The central 99 % of a reference, outside of which a value counts as just outside.
+
+    Where these are one value, only being below or above it counts, and it takes a share of rows to matter.
+    """
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, reference: Floats) -> "Clip":
+        """The clip of reference values, none of them missing."""
+        low, high = np.quantile(reference, CLIP_QUANTILES)
+        return cls(float(low), float(high))
+
+    def __call__(self, values: Floats) -> Floats:
+        """The values as they are compared."""
+        clipped: Floats = np.sign(values - self.low) if self._one_value else np.clip(values, self.low, self.high)
+        return clipped
+
+    def norm(self, clipped_reference: Floats) -> float:
+        """What distances are divided by: the reference's deviation, as Evidently has it."""
+        return max(float(np.std(clipped_reference)), 0.1 if self._one_value else SMALLEST_NORM)
+
+    @property
+    def _one_value(self) -> bool:
+        return self.low == self.high
+
+
+def _clipped_wasserstein(
+    reference: "pd.Series[float]", current: "pd.Series[float]", _: ColumnType, threshold: float
+) -> tuple[float, bool]:
+    """Evidently's normed Wasserstein distance of values cut to the reference's central 99 %.
+
+    A few absurd values otherwise blow up the standard deviation that the distance is divided by.
+    """
+    known, now = np.asarray(reference, dtype=np.float64), np.asarray(current, dtype=np.float64)
+    clip = Clip.of(known)
+    score = float(wasserstein_distance(clip(known), clip(now))) / clip.norm(clip(known))
+    return score, score >= threshold
+
+
+# Evidently's own extension point: reports and scores find the method by its name, like the built-in ones.
+register_stattest(
+    StatTest(
+        name=CLIPPED_WASSERSTEIN,
+        display_name="Wasserstein distance (normed, outliers clipped)",
+        allowed_feature_types=[ColumnType.Numerical],
+        default_threshold=0.1,
+    ),
+    _clipped_wasserstein,
+)
+
+
+def method_of(feature: Feature) -> str:
+    """The stat test that the bundle chose for the feature, or the default for its kind."""
+    return feature.drift_method or DEFAULT_METHODS[feature.kind]
+
+
+def drift_score(feature: Feature, reference: "pd.Series[Any]", current: "pd.Series[Any]") -> float:
+    """Evidently's score of a column's current values against the reference's (both without missing values).
+
+    Raises ValueError when the method is unknown, does not suit the kind, or gives no number.
+    """
+    column_type = COLUMN_TYPES[feature.kind]
+    test = get_registered_stattest(method_of(feature), column_type)
+    if feature.kind == "categorical":
+        reference, current = _numbered(reference, current)
+    with np.errstate(all="ignore"):
+        score = float(test(reference, current, column_type, None).drift_score)
+    if not math.isfinite(score):
+        raise ValueError(f"{method_of(feature)} gave {score} instead of a number")
+    return score
+
+
+def _numbered(reference: "pd.Series[Any]", current: "pd.Series[Any]") -> "tuple[pd.Series[Any], pd.Series[Any]]":
+    """Categories as numbers, which Evidently's sets hold in the same order in every process, unlike texts.
+
+    So a restarted service repeats the last digit of a score; it is also quicker.
+    """
+    codes, _ = pd.factorize(pd.concat([reference, current], ignore_index=True))
+    return pd.Series(codes[: len(reference)]), pd.Series(codes[len(reference) :])
+
+
+def severity(method: str, score: float) -> float:
+    """The score on a scale where more means more drift: a distance itself, or -log10 of a p-value."""
+    return -math.log10(max(score, SMALLEST_P_VALUE)) if method in P_VALUE_METHODS else score
+
+
+def score_at(method: str, severity: float) -> float:
+    """The score that has this severity."""
+    return float(10.0**-severity) if method in P_VALUE_METHODS else severity
+
+
+def to_noise_scale(method: str, severity: float) -> float:
+    """A distance on a scale that is proportional to sampling noise, without an upper end."""
+    if method not in LARGEST:
+        return severity
+    share = min((severity / LARGEST[method]) ** 2, 1.0 - 1e-12)
+    return math.sqrt(-math.log1p(-share))
+
+
+def from_noise_scale(method: str, value: float) -> float:
+    """The distance that has this place on the noise scale; one that is all but the largest is the largest."""
+    if method not in LARGEST:
+        return value
+    share = -math.expm1(-(value**2))
+    return LARGEST[method] * math.sqrt(1.0 if share > NEARLY_ALL else share)
+
+
+def evidently_default_drifted(
+    reference: Mapping[str, "pd.Series[Any]"], columns: Sequence[Feature], window: pd.DataFrame
+) -> bool:
+    """Whether Evidently's own defaults (test, threshold, half of the columns) see dataset drift."""
+    drifted = 0
+    for column in columns:
+        kind, known = COLUMN_TYPES[column.kind], reference[column.name]
+        test = get_stattest(known, window[column.name], kind, None)
+        drifted += bool(test(known, window[column.name], kind, None).drifted)
+    return drifted / len(columns) >= 0.5

@@ -1,0 +1,84 @@
+"""Predictions and targets as a DataFrame with the types that evaluation relies on, the same for both sides."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sextant.contracts.events import Prediction, Target
+from sextant.contracts.schema import FeatureSchema, Kind, Task
+from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
+
+NUMBERS = (int, float, np.integer, np.floating)
+
+
+def to_frame(
+    predictions: Iterable[Prediction],
+    targets: Mapping[str, Target],
+    schema: FeatureSchema,
+    segments: Sequence[str] = (),
+) -> pd.DataFrame:
+    """One row a prediction, by prediction_id: features, `prediction`, `target`, probabilities if any, segments.
+
+    A feature that a prediction lacks is missing, like a target that has not arrived; probabilities are in columns
+    `probability_<class>`; a segment column that is no feature comes from the context.
+    """
+    beside = [name for name in segments if name not in schema.names]
+    rows, ids = [], []
+    for prediction in predictions:
+        ids.append(prediction.prediction_id)
+        rows.append(_row(prediction, targets.get(prediction.prediction_id), beside))
+    frame = pd.DataFrame(rows, index=pd.Index(ids, name="prediction_id", dtype=object))
+    wanted = [*schema.names, PREDICTION, TARGET, *beside]
+    for name in wanted:
+        if name not in frame:
+            frame[name] = None
+    probabilities = sorted(name for name in frame.columns if name.startswith(PROBABILITY_PREFIX))
+    return conform(frame[[*wanted, *(name for name in probabilities if name not in wanted)]], schema)
+
+
+def _row(prediction: Prediction, target: Target | None, beside: Sequence[str]) -> dict[str, Any]:
+    probabilities = prediction.probabilities or {}
+    return {
+        **{f"{PROBABILITY_PREFIX}{name}": value for name, value in probabilities.items()},
+        **{name: category_of(prediction.context.get(name)) for name in beside},
+        **prediction.features,
+        PREDICTION: prediction.prediction,
+        TARGET: None if target is None else target.target,
+    }
+
+
+def conform(frame: pd.DataFrame, schema: FeatureSchema, task: Task | None = None) -> pd.DataFrame:
+    """The frame with numerical features as finite floats or NaN and categorical ones as strings or None.
+
+    With a task, `prediction` and `target` are treated likewise. What cannot be read as a number is missing.
+    """
+    columns: dict[str, pd.Series[Any]] = {}
+    kinds: dict[str, Kind] = {feature.name: feature.kind for feature in schema.features}
+    if task is not None:
+        kinds |= dict.fromkeys((PREDICTION, TARGET), "numerical" if task == "regression" else "categorical")
+    for name in dict.fromkeys((*frame.columns, *kinds)):
+        values = frame[name] if name in frame else pd.Series(None, index=frame.index, dtype=object)
+        columns[str(name)] = _as_kind(values, kinds[name]) if name in kinds else values
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def _as_kind(values: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":
+    if kind == "categorical":
+        return pd.Series([category_of(value) for value in values], index=values.index, dtype=object)
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+    return numbers.replace([np.inf, -np.inf], np.nan)
+
+
+def category_of(value: Any) -> str | None:
+    """The category's text; 41 and 41.0 are the same one, since Parquet turns integers with gaps to floats."""
+    if isinstance(value, str):
+        return value
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, NUMBERS) and not isinstance(value, bool):
+        if not np.isfinite(value):
+            return None
+        return str(int(value)) if float(value).is_integer() else str(value)
+    return str(value)

@@ -1,0 +1,167 @@
+"""Performance estimated before any target arrives: how wrong the model is expected to be on rows like these.
+
+Regression: direct loss estimation, a model of the absolute error. Classification: the confidence in the predicted
+class, calibrated. Both are trained on the reference, and neither can see concept drift: they assume that the model
+errs on a row as it erred on such rows before.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.isotonic import IsotonicRegression
+from sklearn.model_selection import KFold
+from threadpoolctl import ThreadpoolController
+
+from sextant.contracts.model_bundle import Manifest
+from sextant.contracts.schema import Task
+from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET, prediction_column
+from sextant.evaluation.encoding import FeatureEncoder, Matrix
+from sextant.evaluation.performance.concept_drift import EstimatedReference
+from sextant.evaluation.performance.measures import HEADLINE, MIN_LABELLED, row_errors
+from sextant.evaluation.reference import Reference
+
+ALL_ROWS = ""
+"""The segment that holds every row."""
+
+FEWEST_LABELLED = 200
+FOLDS = 5
+ESTIMATED = "estimated_"
+"""Before the name of the measure that is estimated."""
+
+Errors = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a task's errors are estimated: from which numbers of a row, and by which scikit-learn regressor."""
+
+    inputs: Callable[[pd.DataFrame], Matrix]
+    new_model: Callable[[], Any]
+
+    def trained(self, inputs: Matrix, errors: Errors) -> Any:
+        """A model of these rows' errors."""
+        # scikit-learn cannot bin a column without values
+        known = np.where(np.isnan(inputs).all(axis=0), 0.0, inputs)
+        return self.new_model().fit(known, errors)
+
+    def cross_validated(self, inputs: Matrix, errors: Errors, seed: int) -> Errors:
+        """What is expected of each of these rows by a model of the others."""
+        expected = np.empty(len(errors))
+        for others, fold in KFold(FOLDS, shuffle=True, random_state=seed).split(inputs):
+            expected[fold] = self.trained(inputs[others], errors[others]).predict(inputs[fold])
+        return np.clip(expected, 0.0, None)
+
+
+@dataclass(frozen=True)
+class PerformanceEstimator:
+    """Knows on which rows of the reference the model was how wrong."""
+
+    task: Task
+    reference_measures: Mapping[str, Mapping[str, float]]
+    """The estimate for the reference itself, by segment ("" for all rows), by folds that had not seen the rows."""
+
+    estimated_reference: EstimatedReference
+    recipe: Recipe
+    model: Any
+
+    @classmethod
+    def fit(cls, reference: Reference, *, seed: int = 0) -> Self:
+        """Train on the reference; raises ValueError when too few of its rows have a target (and probabilities)."""
+        task, recipe = reference.manifest.task, _recipe(reference, seed)
+        labelled = reference.frame.dropna(subset=[PREDICTION, TARGET])
+        inputs = recipe.inputs(labelled)
+        told = _told(inputs)
+        labelled, inputs = labelled[told], inputs[told]
+        if len(labelled) < FEWEST_LABELLED:
+            what = "labelled rows" if task == "regression" else "labelled rows with probabilities"
+            raise ValueError(f"the reference holds {len(labelled)} {what}, fewer than {FEWEST_LABELLED}")
+        errors = np.asarray(row_errors(labelled, task), dtype=np.float64)
+        with _one_thread():
+            expected = pd.Series(recipe.cross_validated(inputs, errors, seed), index=labelled.index)
+            model = recipe.trained(inputs, errors)
+        by_segment = _by_segment(reference, task, expected)
+        return cls(task, by_segment, EstimatedReference.of(errors, expected), recipe, model)
+
+    def expected_errors(self, frame: pd.DataFrame) -> "pd.Series[float]":
+        """Of each row of a conformed frame the expected absolute error, or chance of a wrong class, or NaN."""
+        inputs = self.recipe.inputs(frame)
+        told = _told(inputs)
+        expected = np.full(len(frame), np.nan)
+        if told.any():
+            with _one_thread():
+                expected[told] = np.clip(self.model.predict(inputs[told]), 0.0, None)
+        return pd.Series(expected, index=frame.index)
+
+    def measures(self, expected_errors: "pd.Series[float]") -> dict[str, float]:
+        """The estimated measure by its name over these rows' expected errors; empty when they are too few."""
+        return _measures(self.task, expected_errors)
+
+
+def _measures(task: Task, expected_errors: "pd.Series[float]") -> dict[str, float]:
+    known = expected_errors.dropna()
+    if len(known) < MIN_LABELLED:
+        return {}
+    mean = float(known.mean())
+    return {ESTIMATED + HEADLINE[task]: mean if task == "regression" else 1.0 - mean}
+
+
+def _by_segment(reference: Reference, task: Task, expected: "pd.Series[float]") -> dict[str, Mapping[str, float]]:
+    parts = {name: expected[expected.index.isin(part.index)] for name, part in reference.segments.items()}
+    return {segment: _measures(task, part) for segment, part in {ALL_ROWS: expected, **parts}.items()}
+
+
+def _told(inputs: Matrix) -> Any:
+    """Rows with a prediction, or a confidence in it: the last column of either task's inputs."""
+    return np.isfinite(inputs[:, -1])
+
+
+@cache
+def _threadpools() -> ThreadpoolController:
+    """Looking the libraries up takes 4 ms, and scikit-learn's are loaded once and for all."""
+    return ThreadpoolController()
+
+
+def _one_thread() -> Any:
+    """A context with one OpenMP thread: the service that this runs in answers requests meanwhile."""
+    return _threadpools().limit(limits=1, user_api="openmp")
+
+
+def _recipe(reference: Reference, seed: int) -> Recipe:
+    manifest = reference.manifest
+    if manifest.task == "classification":
+        return Recipe(
+            lambda frame: _confidence(frame, manifest),
+            lambda: IsotonicRegression(increasing=False, y_min=0.0, y_max=1.0, out_of_bounds="clip"),
+        )
+    columns = (*manifest.feature_schema.features, prediction_column(manifest))
+    encoder = FeatureEncoder.fit(columns, reference.frame)
+    return Recipe(encoder.transform, lambda: _trees(encoder, seed))
+
+
+def _trees(encoder: FeatureEncoder, seed: int) -> HistGradientBoostingRegressor:
+    """Squared loss, so that the mean over many rows is unbiased; few and small, since errors are mostly noise."""
+    return HistGradientBoostingRegressor(
+        max_iter=50,
+        learning_rate=0.1,
+        max_leaf_nodes=8,
+        min_samples_leaf=50,
+        categorical_features=encoder.categorical,
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+def _confidence(frame: pd.DataFrame, manifest: Manifest) -> Matrix:
+    """The probability of each row's predicted class, as one column."""
+    confidence = pd.Series(np.nan, index=frame.index)
+    for name in manifest.classes or ():
+        share = f"{PROBABILITY_PREFIX}{name}"
+        if share in frame:
+            confidence = confidence.mask(frame[PREDICTION] == name, pd.to_numeric(frame[share], errors="coerce"))
+    return np.asarray(confidence, dtype=np.float64).reshape(len(frame), 1)

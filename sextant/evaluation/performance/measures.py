@@ -1,0 +1,121 @@
+"""How well the model did on the rows whose target is known.
+
+Measured with the scikit-learn functions that Evidently's metrics call, and to the same values: Evidently's make a
+page of plots beside, and raise for a window that holds two of three classes or whose errors are all equal.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+
+from sextant.contracts.model_bundle import Manifest
+from sextant.contracts.schema import Task
+from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
+
+MIN_LABELLED = 30
+"""Fewer labelled rows say nothing about a model."""
+
+HEADLINE: Mapping[Task, str] = {"regression": "mae", "classification": "accuracy"}
+"""The one measure that says how wrong the model is, or how right."""
+
+Measure = Callable[[pd.DataFrame], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """Measures by name over the labelled rows, and the reason for each that could not be taken."""
+
+    labelled_rows: int
+    measures: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+def measure_performance(frame: pd.DataFrame, manifest: Manifest) -> Performance:
+    """Performance on the labelled rows of a conformed frame; no measures when they are too few."""
+    labelled = frame.dropna(subset=[PREDICTION, TARGET])
+    if len(labelled) < MIN_LABELLED:
+        return Performance(len(labelled))
+    wanted = REGRESSION if manifest.task == "regression" else _classification(labelled, manifest.classes or ())
+    measures: dict[str, float] = {}
+    errors: dict[str, str] = {}
+    for name, measure in wanted.items():
+        try:
+            measures[name] = float(measure(labelled))
+        except ValueError as error:
+            errors[name] = str(error)
+    return Performance(len(labelled), measures, errors)
+
+
+def _scored(function: Callable[..., float], **options: object) -> Measure:
+    return lambda rows: function(rows[TARGET], rows[PREDICTION], **options)
+
+
+def _r2(rows: pd.DataFrame) -> float:
+    if rows[TARGET].nunique() == 1:
+        raise ValueError("r2 is undefined while all targets are equal")
+    return float(metrics.r2_score(rows[TARGET], rows[PREDICTION]))
+
+
+REGRESSION: Mapping[str, Measure] = {
+    "mae": _scored(metrics.mean_absolute_error),
+    "rmse": _scored(metrics.root_mean_squared_error),
+    "r2": _r2,
+    "mean_error": lambda rows: float((rows[PREDICTION] - rows[TARGET]).mean()),
+}
+"""Errors are prediction less target, so a positive mean error means that the model predicts too much."""
+
+# Averaged over the classes, each weighing the same.
+_MACRO = {"average": "macro", "zero_division": 0}
+CLASSIFICATION: Mapping[str, Measure] = {
+    "accuracy": _scored(metrics.accuracy_score),
+    "precision": _scored(metrics.precision_score, **_MACRO),
+    "recall": _scored(metrics.recall_score, **_MACRO),
+    "f1": _scored(metrics.f1_score, **_MACRO),
+}
+
+
+def _classification(labelled: pd.DataFrame, classes: Sequence[str]) -> dict[str, Measure]:
+    wanted = dict(CLASSIFICATION)
+    probabilities = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
+    if classes and set(probabilities) <= set(labelled.columns) and labelled[probabilities].notna().all(axis=None):
+        wanted |= {"roc_auc": partial(_roc_auc, classes=classes), "log_loss": partial(_log_loss, classes=classes)}
+    return wanted
+
+
+def _log_loss(rows: pd.DataFrame, classes: Sequence[str]) -> float:
+    ordered = sorted(classes)  # as scikit-learn takes the columns, whatever order the labels are given in
+    probabilities = rows[[f"{PROBABILITY_PREFIX}{name}" for name in ordered]]
+    return float(metrics.log_loss(rows[TARGET], probabilities, labels=ordered))
+
+
+def _roc_auc(rows: pd.DataFrame, classes: Sequence[str]) -> float:
+    """Each class against the rest, averaged over the classes that the targets hold."""
+    present = [name for name in classes if 0 < int((rows[TARGET] == name).sum()) < len(rows)]
+    if not present:
+        raise ValueError("roc_auc is undefined while all targets are of one class")
+    areas = [metrics.roc_auc_score(rows[TARGET] == name, rows[f"{PROBABILITY_PREFIX}{name}"]) for name in present]
+    return float(np.mean(areas))
+
+
+def labelled_errors(frame: pd.DataFrame, task: Task) -> "pd.Series[float]":
+    """The errors of a conformed frame's labelled rows; one too large for a float is left out."""
+    errors = row_errors(frame.dropna(subset=[PREDICTION, TARGET]), task)
+    return errors[np.isfinite(errors)]
+
+
+def prediction_mean(frame: pd.DataFrame, task: Task) -> float | None:
+    """The mean prediction of a conformed frame; None for a classifier's, or where there is none."""
+    if task != "regression" or not frame[PREDICTION].notna().any():
+        return None
+    return float(frame[PREDICTION].mean())
+
+
+def row_errors(labelled: pd.DataFrame, task: Task) -> "pd.Series[float]":
+    """How wrong each labelled row is: its absolute error, or 1 for a wrong class."""
+    if task == "regression":
+        return (labelled[PREDICTION] - labelled[TARGET]).abs()
+    return (labelled[PREDICTION] != labelled[TARGET]).astype(float)

@@ -1,0 +1,118 @@
+"""The sliding window of one model: a value that depends on which events came, not on how they were batched."""
+
+from bisect import insort
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from statistics import median
+
+from sextant.contracts.events import Prediction, Target
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""A prediction from further in the future is ordered as if it came from here: its clock is wrong."""
+
+
+class Added(Enum):
+    """What became of an event."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    TOO_OLD = "too_old"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRows:
+    """A copy of a window's rows of one model version, oldest first."""
+
+    predictions: tuple[Prediction, ...]
+    targets: dict[str, Target]
+    other_versions: int
+
+    @property
+    def start(self) -> datetime | None:
+        """When the oldest prediction was made."""
+        return min((prediction.created_at for prediction in self.predictions), default=None)
+
+    @property
+    def end(self) -> datetime | None:
+        """When the newest prediction was made."""
+        return max((prediction.created_at for prediction in self.predictions), default=None)
+
+    @property
+    def label_delay(self) -> float | None:
+        """Median seconds from a prediction to its target, over the labelled rows."""
+        delays = [
+            (self.targets[p.prediction_id].received_at - p.created_at).total_seconds()
+            for p in self.predictions
+            if p.prediction_id in self.targets
+        ]
+        return median(delays) if delays else None
+
+
+class Window:
+    """The newest `size` predictions by (created_at, id), with their targets, in memory bounded by `size`.
+
+    Not safe to share between threads. Events may come late, twice, in any order and in any batches: the same
+    events give the same window.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._order: list[tuple[datetime, str]] = []
+        self._predictions: dict[str, Prediction] = {}
+        self._targets: dict[str, Target] = {}
+        self._early: OrderedDict[str, Target] = OrderedDict()
+        self.revision = 0
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def add_prediction(self, prediction: Prediction, now: datetime) -> Added:
+        """Take a prediction; one that is older than a full window's oldest stays outside."""
+        identifier = prediction.prediction_id
+        if identifier in self._predictions:
+            return Added.DUPLICATE
+        place = (min(prediction.created_at, now + CLOCK_TOLERANCE), identifier)
+        if len(self._order) >= self._size and place < self._order[0]:
+            return Added.TOO_OLD
+        insort(self._order, place)
+        self._predictions[identifier] = prediction
+        if early := self._early.pop(identifier, None):
+            self._targets[identifier] = early
+        if len(self._order) > self._size:
+            self._evict()
+        self.revision += 1
+        return Added.ACCEPTED
+
+    def add_target(self, target: Target) -> Added:
+        """Join a target to its prediction, or keep it for one that may still come; the newest one counts."""
+        identifier = target.prediction_id
+        known = self._targets.get(identifier) or self._early.get(identifier)
+        if known is not None and known.received_at >= target.received_at:
+            return Added.DUPLICATE
+        if identifier in self._predictions:
+            self._targets[identifier] = target
+            self.revision += 1
+            return Added.ACCEPTED
+        self._early[identifier] = target
+        self._early.move_to_end(identifier)
+        while len(self._early) > self._size:
+            self._early.popitem(last=False)
+        return Added.ACCEPTED
+
+    def rows(self, version: str) -> WindowRows:
+        """The rows of one version; how many rows of other versions there are is only counted."""
+        ordered = (self._predictions[identifier] for _, identifier in self._order)
+        predictions = tuple(p for p in ordered if p.model_version == version)
+        targets = {
+            p.prediction_id: self._targets[p.prediction_id]
+            for p in predictions
+            if p.prediction_id in self._targets
+        }
+        return WindowRows(predictions, targets, len(self._order) - len(predictions))
+
+    def _evict(self) -> None:
+        _, identifier = self._order.pop(0)
+        del self._predictions[identifier]
+        self._targets.pop(identifier, None)

@@ -1,0 +1,264 @@
+"""The only user of pymongo: predictions, targets and reports in MongoDB behind a few domain verbs."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from bson.errors import BSONError
+from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne
+from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+
+from sextant.contracts.errors import Rejected, StoreUnavailable
+from sextant.contracts.events import Prediction, Target
+from sextant.infrastructure.documents import Document, HourlyTraffic, Refusal, read_prediction, read_target, stored
+
+DUPLICATE_KEY = 11000
+READ_BATCH = 1_000
+
+
+class EventStore:
+    """Predictions, targets and reports; one instance is safe to share between threads."""
+
+    def __init__(self, client: "MongoClient[Document]", database: str) -> None:
+        self._client = client
+        self._db = client.get_database(database)
+
+    @classmethod
+    def connect(cls, uri: str, database: str, *, timeout: float = 5.0) -> Self:
+        """A store that connects when first used; every operation gives up after `timeout` seconds."""
+        milliseconds = int(timeout * 1_000)
+        client: MongoClient[Document] = MongoClient(
+            uri,
+            tz_aware=True,
+            appname="sextant",
+            w="majority",
+            retryWrites=False,  # the relay retries, and redelivery is harmless
+            serverSelectionTimeoutMS=milliseconds,
+            connectTimeoutMS=milliseconds,
+            socketTimeoutMS=milliseconds * 6,
+        )
+        return cls(client, database)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def ping(self) -> None:
+        """Raise StoreUnavailable unless MongoDB answers."""
+        with _translated():
+            self._client.admin.command("ping")
+
+    def ensure_indexes(self) -> None:
+        """Create the indexes that the reads need; does nothing where they exist."""
+        with _translated():
+            self._db.predictions.create_index([("model", ASCENDING), ("created_at", ASCENDING)])
+            self._db.reports.create_index([("model", ASCENDING), ("created_at", DESCENDING)])
+
+    # --- writing -------------------------------------------------------------------------------------------
+
+    def add_predictions(self, predictions: Sequence[Prediction]) -> list[Refusal]:
+        """Store each prediction once, whatever is sent twice; returns those that MongoDB refuses."""
+        documents = [stored(prediction.to_dict()) for prediction in predictions]
+        return _each_alone_if_needed(documents, lambda part: _insert(self._db.predictions, part))
+
+    def add_targets(self, targets: Sequence[Target]) -> list[Refusal]:
+        """Store each target; the last one received for a prediction replaces the earlier ones."""
+        latest = {target.prediction_id: target for target in targets}
+        documents = [stored(target.to_dict()) for target in latest.values()]
+        return _each_alone_if_needed(documents, self._replace_targets)
+
+    def _replace_targets(self, documents: Sequence[Document]) -> list[Refusal]:
+        writes = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
+        return _refused(documents, lambda: self._db.targets.bulk_write(writes, ordered=False))
+
+    def add_report(self, report: Mapping[str, Any]) -> None:
+        """Store the description of one rendered report (see design: collection `reports`)."""
+        with _translated():
+            self._db.reports.replace_one({"_id": report["_id"]}, dict(report), upsert=True)
+
+    # --- reading -------------------------------------------------------------------------------------------
+
+    def between(
+        self,
+        model: str,
+        start: datetime,
+        end: datetime,
+        *,
+        skip: Callable[[Refusal], None] | None = None,
+        without: Iterable[str] = (),
+    ) -> Iterator[Prediction]:
+        """Predictions of a model with start <= created_at < end, oldest first, streamed.
+
+        A document that is no prediction raises Rejected, or is handed to `skip`. Optional fields in `without` are
+        not fetched. The query is widened to whole seconds and cut here: nx-27017 compares dates by the second.
+        """
+        query = {"model": model, "created_at": _whole_seconds(start, end)}
+        with _translated():
+            fields = dict.fromkeys(without, 0) or None
+            cursor = self._db.predictions.find(query, fields, batch_size=READ_BATCH).sort("created_at", ASCENDING)
+            for document in cursor:
+                if not start <= document["created_at"] < end:
+                    continue
+                found = read_prediction(document)
+                if isinstance(found, Prediction):
+                    yield found
+                elif skip is None:
+                    raise Rejected(f"MongoDB: {found.prediction_id} of {model} is no prediction ({found.reason})")
+                else:
+                    skip(found)
+
+    def latest(self, model: str, count: int) -> list[Prediction]:
+        """The model's newest `count` predictions, oldest of them first, less documents that are none."""
+        with _translated():
+            cursor = self._db.predictions.find({"model": model}).sort("created_at", DESCENDING).limit(count)
+            found = [read_prediction(document) for document in cursor]
+        return [prediction for prediction in found if isinstance(prediction, Prediction)][::-1]
+
+    def targets_for(
+        self, prediction_ids: Iterable[str], *, skip: Callable[[Refusal], None] | None = None
+    ) -> dict[str, Target]:
+        """The targets that have arrived for these predictions, by prediction id.
+
+        A document that is no target has not arrived; it is handed to `skip`.
+        """
+        ids = list(prediction_ids)
+        found: dict[str, Target] = {}
+        with _translated():
+            for start in range(0, len(ids), READ_BATCH):
+                for document in self._db.targets.find({"_id": {"$in": ids[start : start + READ_BATCH]}}):
+                    target = read_target(document)
+                    if isinstance(target, Target):
+                        found[target.prediction_id] = target
+                    elif skip is not None:
+                        skip(target)
+        return found
+
+    def existing_ids(self, prediction_ids: Iterable[str]) -> dict[str, str]:
+        """Those of these predictions that are stored, with the model of each."""
+        ids = list(prediction_ids)
+        found: dict[str, str] = {}
+        with _translated():
+            for start in range(0, len(ids), READ_BATCH):
+                chosen = {"_id": {"$in": ids[start : start + READ_BATCH]}}
+                for document in self._db.predictions.find(chosen, {"model": 1}):
+                    found[document["_id"]] = document["model"]
+        return found
+
+    def hourly(self, model: str, start: datetime, end: datetime) -> dict[datetime, HourlyTraffic]:
+        """Traffic of a model by full hour, oldest first; hours without any are left out.
+
+        Counted here, over a stream of times: nx-27017 finds no document by a date in an aggregation.
+        """
+        rows: Counter[datetime] = Counter()
+        latency: defaultdict[datetime, float] = defaultdict(float)
+        fields = {"created_at": 1, "latency_ms": 1}
+        query = {"model": model, "created_at": _whole_seconds(start, end)}
+        with _translated():
+            for document in self._db.predictions.find(query, fields, batch_size=READ_BATCH):
+                if start <= document["created_at"] < end:
+                    hour = document["created_at"].replace(minute=0, second=0, microsecond=0)
+                    rows[hour] += 1
+                    latency[hour] += document.get("latency_ms") or 0.0
+        return {hour: HourlyTraffic(rows[hour], latency[hour] / rows[hour]) for hour in sorted(rows)}
+
+    def models(self) -> list[str]:
+        """Every model that has a prediction stored, sorted."""
+        with _translated():
+            return sorted(self._db.predictions.distinct("model"))
+
+    def delete(self, prediction_ids: Sequence[str]) -> tuple[int, int]:
+        """Delete these predictions and their targets, targets first; how many there were of each."""
+        chosen = {"_id": {"$in": list(prediction_ids)}}
+        with _translated():
+            targets = self._db.targets.delete_many(chosen).deleted_count
+            return self._db.predictions.delete_many(chosen).deleted_count, targets
+
+    def count_predictions(self, model: str | None = None) -> int:
+        """How many predictions are stored, of one model or of all."""
+        with _translated():
+            return self._db.predictions.count_documents({} if model is None else {"model": model})
+
+    def prediction_ids(self) -> Iterator[str]:
+        """The id of every stored prediction."""
+        with _translated():
+            for document in self._db.predictions.find({}, {"_id": 1}, batch_size=READ_BATCH):
+                yield document["_id"]
+
+    def reports(self, model: str | None = None, *, without: Iterable[str] = ()) -> list[Document]:
+        """Descriptions of the rendered reports, newest first; fields in `without` are not fetched."""
+        chosen, fields = {} if model is None else {"model": model}, dict.fromkeys(without, 0) or None
+        with _translated():
+            return list(self._db.reports.find(chosen, fields).sort("created_at", DESCENDING))
+
+    def report(self, report_id: str) -> Document | None:
+        """The description of one report, if it was ever made."""
+        with _translated():
+            return self._db.reports.find_one({"_id": report_id})
+
+    def made_before(
+        self, model: str, moment: datetime, *, newest_first: bool = False
+    ) -> Iterator[tuple[str, str, datetime]]:
+        """Id, version ("" if unknown) and time of the predictions made before a moment, oldest first, streamed."""
+        chosen = {"model": model, "created_at": {"$lt": _whole_seconds(moment, moment)["$lt"]}}
+        fields = {"model_version": 1, "created_at": 1}
+        order = DESCENDING if newest_first else ASCENDING
+        with _translated():
+            cursor = self._db.predictions.find(chosen, fields, batch_size=READ_BATCH).sort("created_at", order)
+            for document in cursor:
+                made_at = document["created_at"]
+                if isinstance(made_at, datetime) and made_at < moment:  # nx-27017 finds texts and whole seconds
+                    yield document["_id"], str(document.get("model_version") or ""), made_at
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except PyMongoError as error:
+        raise StoreUnavailable(f"MongoDB: {_in_short(error)}") from error
+
+
+def _in_short(error: Exception) -> str:
+    """pymongo's message without its settings and topology, which no one reads."""
+    return str(error).split(" (configured", maxsplit=1)[0].split(", Timeout:", maxsplit=1)[0][:300]
+
+
+def _whole_seconds(start: datetime, end: datetime) -> Document:
+    last = end.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    return {"$gte": start.astimezone(UTC).replace(microsecond=0), "$lt": last}
+
+
+def _insert(collection: Any, documents: Sequence[Document]) -> list[Refusal]:
+    return _refused(documents, lambda: collection.insert_many(documents, ordered=False))
+
+
+def _refused(documents: Sequence[Document], write: Any) -> list[Refusal]:
+    """Run a bulk write; a duplicate key means that the document is stored already."""
+    try:
+        write()
+    except BulkWriteError as error:
+        if error.details.get("writeConcernErrors"):
+            raise StoreUnavailable("MongoDB did not confirm the write") from error
+        return [
+            Refusal(documents[failed["index"]]["_id"], failed.get("errmsg", "refused")[:300])
+            for failed in error.details["writeErrors"]
+            if failed["code"] != DUPLICATE_KEY
+        ]
+    return []
+
+
+def _each_alone_if_needed(documents: Sequence[Document], write: Any) -> list[Refusal]:
+    """Write all at once; when a document cannot even be encoded, write one by one to find which."""
+    if not documents:
+        return []
+    try:
+        refusals: list[Refusal] = write(documents)
+    except (BSONError, DocumentTooLarge, OverflowError, TypeError, ValueError) as error:
+        if len(documents) == 1:
+            return [Refusal(documents[0]["_id"], f"{type(error).__name__}: {error}"[:300])]
+        return [refusal for document in documents for refusal in _each_alone_if_needed([document], write)]
+    except PyMongoError as error:
+        raise StoreUnavailable(f"MongoDB: {_in_short(error)}") from error
+    return refusals

@@ -1,0 +1,163 @@
+"""The only reader of environment variables: one frozen Settings, validated when a process starts."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sextant.contracts.errors import SettingsError
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+EmailAddress = Annotated[str, Field(pattern=r"^[\w.+-]+@[\w.-]+$")]
+HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
+MongoUri = Annotated[str, Field(pattern=r"^mongodb(\+srv)?://\S+$")]
+
+
+class Settings(BaseSettings):
+    """What an operator may set; each field is the environment variable of the same name in upper case."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+
+    mongodb_uri: MongoUri = Field("mongodb://127.0.0.1:27017", description="Where events and reports are stored")
+    mongodb_database: str = Field("sextant", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="Database name")
+    monitoring_url: HttpUrl = Field("http://127.0.0.1:8085", description="Where the relay sends live events")
+    prediction_url: HttpUrl = Field("http://127.0.0.1:9696", description="Where send_data.py sends traffic")
+    prefect_api_url: HttpUrl = Field("http://127.0.0.1:4200/api", description="The Prefect server's API")
+    prometheus_url: HttpUrl = Field(
+        "http://127.0.0.1:9091", description="Where the health summary asks for history"
+    )
+
+    grafana_url: HttpUrl = Field("http://127.0.0.1:3000", description="Where people open Grafana")
+    live_page_url: HttpUrl = Field("http://127.0.0.1:8085", description="Where people open monitoring's live page")
+    reports_url: HttpUrl = Field("http://127.0.0.1:8080", description="Where people open the HTML reports")
+
+    data_dir: Path = Field(Path("data"), description="Models, outbox, reports and logs live below it")
+    outbox_path: Path | None = Field(None, description="The outbox file (default: DATA_DIR/outbox/outbox.db)")
+    outbox_max_bytes: int = Field(1 << 30, ge=1 << 16, description="Beyond it /predict answers 503 (bytes)")
+    monitoring_max_backlog: int = Field(
+        50_000, ge=100, description="Events that monitoring may lag behind before the relay skips ahead"
+    )
+
+    default_model: str = Field("taxi", pattern=r"^[a-z][a-z0-9_-]*$", description="The model behind POST /predict")
+    window_size: int = Field(1_000, ge=10, description="Rows in monitoring's sliding window of a model")
+    window_min_rows: int = Field(200, ge=1, description="Rows before a window is evaluated")
+    evaluate_every: float = Field(10.0, gt=0, description="Seconds between evaluations")
+    multivariate_every: float = Field(
+        60.0, gt=0, description="Seconds between evaluations of all features together"
+    )
+    false_alarm_rate: float = Field(
+        0.01, gt=0, lt=0.5, description="Accepted share of evaluations that alarm when nothing drifted"
+    )
+    report_max_rows: int = Field(
+        50_000, ge=100, description="Rows that a report evaluates; of a longer window, a uniform sample"
+    )
+    report_every_hours: float = Field(1.0, gt=0, description="Hours between scheduled drift reports")
+
+    cpu_price_per_hour: float = Field(
+        0.0, ge=0, description="Price of one CPU core for an hour, in any currency; 0: cost is not shown"
+    )
+
+    alert_email_to: Annotated[tuple[EmailAddress, ...], NoDecode] = Field(
+        (), description="Comma-separated addresses; set: alerts go out by e-mail"
+    )
+    alert_email_from: EmailAddress = Field("sextant@localhost.localdomain", description="Sender of those e-mails")
+    alert_smtp: HostAndPort = Field("127.0.0.1:25", description="Mail server, host:port")
+    alert_smtp_tls: bool = Field(True, description="Whether the mail server must speak TLS (STARTTLS)")
+    alert_smtp_user: str = Field("", description="Name for the mail server; empty: it asks for none")
+    alert_smtp_password_file: Path | None = Field(None, description="File with the password for the mail server")
+    alert_discord_webhook_file: Path | None = Field(
+        None, description="File with a Discord webhook's URL; set: alerts go to Discord"
+    )
+    alert_slack_webhook_file: Path | None = Field(
+        None, description="File with a Slack webhook's URL; set: alerts go to Slack"
+    )
+    alert_webhook_file: Path | None = Field(
+        None, description="File with any webhook's URL; set: alerts are posted there as Alertmanager's JSON"
+    )
+
+    api_keys: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Comma-separated keys; empty: the prediction service asks for none"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
+
+    bind_host: str = Field("127.0.0.1", description="Address that the services listen on")
+    prediction_workers: int = Field(3, ge=1, le=64, description="Worker processes of the prediction service")
+    prediction_port: Port = Field(9696, description="Prediction service")
+    relay_port: Port = Field(9697, description="Relay metrics")
+    monitoring_port: Port = Field(8085, description="Monitoring service")
+    mongodb_port: Port = Field(27017, description="Embedded MongoDB stand-in (local only)")
+    prometheus_port: Port = Field(9091, description="Prometheus (local only)")
+    alertmanager_port: Port = Field(9093, description="Alertmanager (local only)")
+    grafana_port: Port = Field(3000, description="Grafana (local only)")
+    node_exporter_port: Port = Field(9100, description="Prometheus' node exporter (local only)")
+    prefect_port: Port = Field(4200, description="Prefect server (local only)")
+    reports_port: Port = Field(8080, description="Reports over HTTP")
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return frozenset(_parts(value)) if isinstance(value, str) else value
+
+    @field_validator("alert_email_to", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: object) -> object:
+        return _parts(value) if isinstance(value, str) else value
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder of the model bundles."""
+        return self.data_dir / "models"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder of the HTML reports."""
+        return self.data_dir / "reports"
+
+    @property
+    def outbox_file(self) -> Path:
+        """The outbox's SQLite file."""
+        return self.outbox_path or self.data_dir / "outbox" / "outbox.db"
+
+
+def _parts(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment; raises SettingsError with one line that names every wrong variable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+        raise SettingsError("wrong settings: " + "; ".join(wrong)) from None
+
+
+TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+
+
+def multiprocess_dir() -> str | None:
+    """Where gunicorn's workers share their metrics, if they do; prometheus_client reads the same variable."""
+    return os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """This process's environment with changes, for a program that it starts or becomes."""
+    return {**os.environ, **changes}
+
+
+def set_environment_defaults(**variables: str) -> None:
+    """Set variables that a library reads when it is imported, where the operator has not set them."""
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)
+
+
+def forbid_telemetry() -> None:
+    """Keep libraries from reporting home; to be called before onnxruntime is first imported.
+
+    onnxruntime 1.31 otherwise sends events to its maker from Linux too (its Privacy.md), and the request path
+    touches no network.
+    """
+    os.environ.update(TELEMETRY_OFF)

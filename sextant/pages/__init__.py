@@ -1,0 +1,1 @@
+"""What the pages of several parts share: numbers in words, and lines as inline SVG."""

@@ -1,0 +1,1 @@
+"""From a model definition and its data to a published model bundle."""

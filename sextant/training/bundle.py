@@ -1,0 +1,98 @@
+"""Writes a trained model as a bundle: every file staged beside its place, then published in one step."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sextant.contracts.errors import Fatal
+from sextant.contracts.model_bundle import (
+    MODEL_CARD,
+    ONNX_MODEL,
+    PIPELINE,
+    REFERENCE,
+    Manifest,
+    ModelBundle,
+    file_sha256,
+    publish,
+)
+from sextant.training.card import Origin, model_card
+from sextant.training.fit import TrainedModel, libraries
+from sextant.use_cases.use_case import Split, UseCase
+
+TRUSTED_PACKAGES = ("sklearn.", "numpy.")
+"""Packages whose types a pipeline.skops may name; any other type would be code that nobody has looked at."""
+
+
+class UntrustedPipeline(Fatal):
+    """The pipeline holds types that may not be loaded from a file."""
+
+
+def write_bundle(
+    models_dir: Path, use_case: UseCase, split: Split, model: TrainedModel, origin: Origin
+) -> ModelBundle:
+    """Publish the model under its origin's version and make it the live one."""
+    with _staging_folder(models_dir / use_case.name) as staged:
+        (staged / ONNX_MODEL).write_bytes(model.onnx)
+        trusted = _write_pipeline(staged / PIPELINE, model.pipeline)
+        reference_frame(use_case, split, model).to_parquet(staged / REFERENCE, index=False)
+        card = model_card(use_case, split, model, origin)
+        (staged / MODEL_CARD).write_text(card, encoding="utf-8")
+        manifest = Manifest(
+            name=use_case.name,
+            version=origin.version,
+            task=use_case.task,
+            feature_schema=model.schema,
+            target=use_case.target,
+            classes=model.classes,
+            segments=use_case.segments,
+            trusted_types=trusted,
+            onnx_max_difference=model.onnx_difference,
+            metrics=model.metrics,
+            data_source=origin.source,
+            data_period=origin.period,
+            libraries=libraries(),
+            files={path.name: file_sha256(path) for path in sorted(staged.iterdir())},
+        )
+        return publish(models_dir, manifest, staged)
+
+
+def reference_frame(use_case: UseCase, split: Split, model: TrainedModel) -> pd.DataFrame:
+    """The held-out rows as drift is measured against them: with what the served model says about them."""
+    rows = split.reference
+    frame = rows.features.assign(prediction=model.reference.values, target=rows.target)
+    if model.classes is not None and model.reference.probabilities is not None:
+        columns = [f"probability_{name}" for name in model.classes]
+        frame[columns] = model.reference.probabilities
+    beside = [name for name in use_case.segments if name not in frame]
+    return pd.concat([frame, rows.context[beside]], axis=1)
+
+
+@contextmanager
+def _staging_folder(beside: Path) -> Iterator[Path]:
+    """A folder on the same file system as its later place, gone afterwards unless it was moved there."""
+    beside.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=beside, prefix=".staging-"))
+    staged.chmod(0o755)  # mkdtemp makes it private, but services run as other users
+    try:
+        yield staged
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _write_pipeline(path: Path, pipeline: Any) -> tuple[str, ...]:
+    """Write pipeline.skops and return the types to trust; raises UntrustedPipeline unless these suffice."""
+    from zipfile import ZIP_DEFLATED
+
+    import skops.io
+
+    skops.io.dump(pipeline, path, compression=ZIP_DEFLATED, compresslevel=6)
+    types = tuple(sorted(skops.io.get_untrusted_types(file=path)))
+    if strangers := [name for name in types if not name.startswith(TRUSTED_PACKAGES)]:
+        raise UntrustedPipeline(f"the pipeline holds types outside scikit-learn and NumPy: {', '.join(strangers)}")
+    skops.io.load(path, trusted=list(types))
+    return types

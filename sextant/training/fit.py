@@ -1,0 +1,138 @@
+"""Trains a use case's pipeline and judges it, as it will be served, on rows that it has not seen."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from sextant.contracts.schema import FeatureSchema, Task
+from sextant.training.export import (
+    OnnxModel,
+    Predictions,
+    awkward_rows,
+    export,
+    largest_difference,
+    pipeline_input,
+    pipeline_predictions,
+    require_agreement,
+)
+from sextant.use_cases.use_case import Examples, Split, UseCase, known_schema
+
+RECIPE = 2
+"""Raise it when the same data should give another bundle, because the way from data to bundle has changed."""
+
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx", "skops")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A fitted pipeline, its ONNX form, and what both are worth on the reference rows."""
+
+    pipeline: Any
+    onnx: bytes
+    onnx_difference: float
+    schema: FeatureSchema
+    classes: tuple[str, ...] | None
+    reference: Predictions
+    metrics: Mapping[str, float]
+    baseline: Mapping[str, float]
+    """The same measures for a model that always says the median, or the commonest class."""
+
+
+def libraries() -> dict[str, str]:
+    """The versions of the libraries that a bundle depends on."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def fingerprint(use_case: UseCase, cleaned: Examples, seed: int) -> str:
+    """Eight hex digits that tell apart what was learned from: rows, pipeline, seed and libraries."""
+    parameters = use_case.make_pipeline(seed).get_params()
+    recipe = {
+        "recipe": RECIPE,
+        "use_case": [use_case.name, use_case.task, use_case.target, use_case.about, *use_case.segments],
+        "features": [feature.model_dump() for feature in use_case.features],
+        "pipeline": sorted(f"{name}={value!r}" for name, value in parameters.items()),
+        "seed": seed,
+        "libraries": libraries(),
+    }
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+    segments = cleaned.context[[name for name in use_case.segments if name in cleaned.context]]
+    rows = pd.concat([cleaned.features, cleaned.target.rename("target"), segments], axis=1)
+    digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:8]
+
+
+def train(use_case: UseCase, split: Split, seed: int) -> TrainedModel:
+    """Fit, export and judge; raises OnnxDiffers when ONNX and scikit-learn disagree."""
+    schema = known_schema(use_case.limits, split.training)
+    pipeline = use_case.make_pipeline(seed)
+    pipeline.fit(pipeline_input(schema, split.training.features), split.training.target)
+    onnx = export(pipeline, schema, use_case.name, use_case.task)
+    served = OnnxModel(onnx, schema, use_case.task)
+    difference = _difference(pipeline, served, schema, use_case.task, split.reference.features)
+    predictions = served.predict(split.reference.features)
+    classes = tuple(map(str, pipeline.classes_)) if use_case.task == "classification" else None
+    truth = split.reference.target.to_numpy()
+    guess = _naive_guess(use_case.task, split.training.target, len(truth))
+    return TrainedModel(
+        pipeline=pipeline,
+        onnx=onnx,
+        onnx_difference=difference,
+        schema=schema,
+        classes=classes,
+        reference=predictions,
+        metrics=measures(use_case.task, truth, predictions, classes),
+        baseline=measures(use_case.task, truth, Predictions(guess, None), classes),
+    )
+
+
+def _difference(
+    pipeline: Any, served: OnnxModel, schema: FeatureSchema, task: Task, held_out: pd.DataFrame
+) -> float:
+    rows = pd.concat([held_out, awkward_rows(schema, held_out)], ignore_index=True)
+    ours, theirs = served.predict(rows), pipeline_predictions(pipeline, schema, task, rows)
+    require_agreement(ours, theirs)
+    return largest_difference(ours, theirs)
+
+
+def _naive_guess(task: Task, seen: "pd.Series[Any]", rows: int) -> npt.NDArray[Any]:
+    return np.full(rows, seen.median() if task == "regression" else seen.mode()[0])
+
+
+def measures(
+    task: Task, truth: npt.NDArray[Any], predictions: Predictions, classes: tuple[str, ...] | None
+) -> dict[str, float]:
+    """mae, rmse and r2; or accuracy and the macro averages of precision, recall, f1 and roc_auc."""
+    from sklearn import metrics as measure
+
+    values = predictions.values
+    if task == "regression":
+        found = {
+            "mae": measure.mean_absolute_error(truth, values),
+            "rmse": measure.root_mean_squared_error(truth, values),
+            "r2": measure.r2_score(truth, values),
+        }
+    else:
+        named = {"average": "macro", "zero_division": 0}
+        found = {"accuracy": measure.accuracy_score(truth, values)}
+        found |= {
+            name: getattr(measure, f"{name}_score")(truth, values, **named)
+            for name in ("precision", "recall", "f1")
+        }
+        if predictions.probabilities is not None and classes is not None:
+            found["roc_auc"] = _roc_auc(truth, predictions.probabilities, classes)
+    return {name: round(float(value), 6) for name, value in found.items()}
+
+
+def _roc_auc(truth: npt.NDArray[Any], probabilities: npt.NDArray[np.float64], classes: tuple[str, ...]) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    if len(classes) == 2:
+        return float(roc_auc_score(truth == classes[1], probabilities[:, 1]))
+    return float(roc_auc_score(truth, probabilities, multi_class="ovr", labels=list(classes)))

@@ -1,0 +1,80 @@
+"""From a source of data to a published bundle; does nothing when the same bundle is there already."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sextant.contracts.errors import BundleError
+from sextant.contracts.model_bundle import ModelBundle, current_version, load_bundle, set_current
+from sextant.training.bundle import write_bundle
+from sextant.training.card import Origin
+from sextant.training.fit import TrainedModel, fingerprint, train
+from sextant.use_cases.sources import Source
+from sextant.use_cases.use_case import Examples, UseCase, clean, split
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The live bundle, and the training that made it (None: it was there already)."""
+
+    bundle: ModelBundle
+    model: TrainedModel | None
+
+
+def prepare(
+    use_case: UseCase,
+    source: Source,
+    models_dir: Path,
+    *,
+    seed: int,
+    force: bool,
+    say: Callable[[str], None] = print,
+) -> Prepared:
+    """Make the bundle of this data and seed the live one, training it only if needed or forced."""
+    raw = source.reference()
+    cleaned = clean(use_case.to_examples(raw), use_case.limits)
+    say(f"data: {source.name}, {source.reference_period}: {len(raw):,} rows, {len(cleaned):,} of them usable")
+    version = f"{source.reference_period.replace('-', '.')}-{fingerprint(use_case, cleaned, seed)}"
+    if not force and (there := _existing(models_dir, use_case.name, version, say)):
+        return Prepared(there, None)
+    origin = Origin(version, source.name, source.reference_period)
+    return _train_and_publish(use_case, cleaned, origin, models_dir=models_dir, seed=seed, say=say)
+
+
+def _existing(models_dir: Path, name: str, version: str, say: Callable[[str], None]) -> ModelBundle | None:
+    if not (models_dir / name / version).exists():
+        return None
+    try:
+        bundle = load_bundle(models_dir, name, version)
+    except BundleError as error:
+        say(f"the bundle of this data is there but damaged, and is made anew: {error}")
+        return None
+    if not _is_live(models_dir, name, version):
+        set_current(models_dir, name, version)
+        say(f"{name} {version} is the live version again")
+    return bundle
+
+
+def _is_live(models_dir: Path, name: str, version: str) -> bool:
+    try:
+        return current_version(models_dir, name) == version
+    except BundleError:
+        return False
+
+
+def _train_and_publish(
+    use_case: UseCase,
+    cleaned: Examples,
+    origin: Origin,
+    *,
+    models_dir: Path,
+    seed: int,
+    say: Callable[[str], None],
+) -> Prepared:
+    parts = split(cleaned)
+    say(f"training {use_case.name} on {len(parts.training):,} rows ...")
+    start = time.monotonic()
+    model = train(use_case, parts, seed)
+    say(f"trained and compared with ONNX in {time.monotonic() - start:.1f} s")
+    return Prepared(write_bundle(models_dir, use_case, parts, model, origin), model)
