@@ -56,7 +56,7 @@ Stream = Mapping[str, Floats]
 
 SHARES: Mapping[str, Callable[[Evaluation], float]] = {
     "DatasetDrift": lambda found: max(column.share_of_threshold or 0.0 for column in found.judged),
-    "PerformanceDegraded": lambda found: share_of_threshold(found.concept_drift),
+    "PerformanceDegraded": lambda found: share_of_threshold(found.performance_degradation),
 }
 """The verdict behind each alert."""
 

@@ -89,7 +89,7 @@ def alarm_rates(
         found = evaluate(reference, window, thresholds.columns, segment_calibration=thresholds.segments)
         alarms["dataset"] += bool(found.dataset_drift)
         alarms["segments"] += any(segment.drifted for segment in found.segments.values())
-        alarms["concept"] += bool(found.concept_drift and found.concept_drift.drifted)
+        alarms["concept"] += bool(found.performance_degradation and found.performance_degradation.drifted)
         alarms["defaults"] += evidently_default_drifted(
             reference.values, monitored_columns(reference.manifest), window
         )

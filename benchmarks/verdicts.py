@@ -32,8 +32,8 @@ WORSE = 1.5
 BLANKED = 0.05
 
 VERDICTS: Mapping[str, Callable[[Evaluation], bool]] = {
-    "realised": lambda found: bool(found.concept_drift and found.concept_drift.drifted),
-    "unexplained": lambda found: bool(found.unexplained_error and found.unexplained_error.drifted),
+    "realised": lambda found: bool(found.performance_degradation and found.performance_degradation.drifted),
+    "unexplained": lambda found: bool(found.concept_drift and found.concept_drift.drifted),
     "estimated": lambda found: bool(found.estimated_degradation and found.estimated_degradation.drifted),
     "fairness": lambda found: any(s.fairness_gap and s.fairness_gap.drifted for s in found.segments.values()),
     "quality": lambda found: any(verdict.detected for verdict in found.data_quality),

@@ -53,7 +53,7 @@ def _live_only(expression: str) -> str:
 
 def _trouble() -> str:
     drifted = f"({_worst('sextant_drifted_features_ratio')} or {LIVE} * 0)"
-    degraded = f"({_worst('sextant_concept_drift_detected')} or {LIVE} * 0)"
+    degraded = f"({_worst('sextant_performance_degradation_detected')} or {LIVE} * 0)"
     return f"1000 * {_alerts_of('page')} + 10 * {_alerts_of('warning')} + 100 * {degraded} + 9 * {drifted}"
 
 
@@ -63,8 +63,8 @@ def _columns() -> list[Column]:
     share = colours.bad_above(0.5, warn=0.0001)
     return [
         Column("Alerts", _alerts_of("page|warning"), "short", 0, colours.bad_above(1)),
-        Column("Performance", _worst("sextant_concept_drift_detected"), words=performance),
-        Column("Error growth", _worst("sextant_concept_drift_ratio"), "percentunit", 0),
+        Column("Performance", _worst("sextant_performance_degradation_detected"), words=performance),
+        Column("Error growth", _worst("sextant_performance_degradation_ratio"), "percentunit", 0),
         Column("Dataset", _worst("sextant_dataset_drift"), words=drift),
         Column("Drifted features", _worst("sextant_drifted_features_ratio"), "percentunit", 0, share),
         Column("p95", _live_only(latency(0.95, "model", "version")), "s", 1, colours.bad_above(1, warn=0.25)),
@@ -132,7 +132,7 @@ def _degraded() -> stat.Panel:
     text = Text(
         "Models degraded", "Live models whose labelled error grew beyond chance.", "short", "no labels yet"
     )
-    return number(text, f"sum({_worst('sextant_concept_drift_detected')})", limits=colours.bad_above(1))
+    return number(text, f"sum({_worst('sextant_performance_degradation_detected')})", limits=colours.bad_above(1))
 
 
 def _live() -> stat.Panel:

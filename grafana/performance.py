@@ -13,9 +13,9 @@ from grafana.shared import firing_alerts, ratio_and_threshold, same_hour
 UNLABELLED = "no labels yet"
 UNJUDGED = "not judged yet"
 ALL_ROWS = 'segment=""'
-REALISED = "sextant_concept_drift"
+REALISED = "sextant_performance_degradation"
 ESTIMATED = "sextant_estimated_degradation"
-UNEXPLAINED = "sextant_unexplained_error"
+UNEXPLAINED = "sextant_concept_drift"
 FAIRNESS = "sextant_fairness_gap"
 
 

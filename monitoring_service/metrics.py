@@ -47,15 +47,15 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "segment_drift_detected": ("Whether any column of the segment drifted (0 or 1).", SEGMENT),
     "performance": ("Performance on the window's labelled rows; estimated_...: as expected of all rows.", MEASURE),
     "reference_performance": ("The same measure on the reference rows.", MEASURE),
-    "concept_drift_ratio": ("(Error now - error on the reference) / error on the reference.", MODEL),
-    "concept_drift_threshold": ("What the ratio may reach by chance with so many labelled rows.", MODEL),
-    "concept_drift_detected": ("Whether the error grew beyond that (0 or 1).", MODEL),
-    "unexplained_error_ratio": (
+    "performance_degradation_ratio": ("(Error now - error on the reference) / error on the reference.", MODEL),
+    "performance_degradation_threshold": ("What the ratio may reach by chance with so many labelled rows.", MODEL),
+    "performance_degradation_detected": ("Whether the error grew beyond that (0 or 1).", MODEL),
+    "concept_drift_ratio": (
         "(Error now - estimated error of the same rows) / error on the reference.",
         MODEL,
     ),
-    "unexplained_error_threshold": ("What that ratio may reach by chance with so many labelled rows.", MODEL),
-    "unexplained_error_detected": ("Whether the features fail to explain the error (0 or 1).", MODEL),
+    "concept_drift_threshold": ("What that ratio may reach by chance with so many labelled rows.", MODEL),
+    "concept_drift_detected": ("Whether the features fail to explain the error (0 or 1).", MODEL),
     "estimated_degradation_ratio": (
         "(Estimated error now - estimated error on the reference) / the latter.",
         MODEL,
@@ -173,8 +173,8 @@ def _add_outcome(families: Families, outcome: Outcome) -> None:
     }
     for name, number in values.items():
         _add(families, name, labels, number)
+    _add_growth(families, "performance_degradation", labels, evaluation.performance_degradation)
     _add_growth(families, "concept_drift", labels, evaluation.concept_drift)
-    _add_growth(families, "unexplained_error", labels, evaluation.unexplained_error)
     _add_growth(families, "estimated_degradation", labels, evaluation.estimated_degradation)
 
 

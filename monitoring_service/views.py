@@ -105,17 +105,17 @@ def _multivariate(outcome: MultivariateOutcome | None) -> dict[str, Any] | None:
 
 def _performance(outcome: Outcome) -> dict[str, Any]:
     evaluation = outcome.evaluation
-    now, concept = evaluation.performance, evaluation.concept_drift
+    now, concept = evaluation.performance, evaluation.performance_degradation
     return {
         "labelled_rows": evaluation.labelled_rows,
         "label_coverage": evaluation.label_coverage,
         "label_delay_seconds": outcome.window.label_delay,
         "measures": {**now.measures, **evaluation.estimated},
         "reference": {**evaluation.reference_performance.measures, **evaluation.reference_estimated},
-        "concept_drift_ratio": concept.ratio if concept else None,
-        "concept_drift_threshold": concept.threshold if concept else None,
-        "concept_drift": concept.drifted if concept else None,
-        "unexplained_error": _growth(evaluation.unexplained_error),
+        "performance_degradation_ratio": concept.ratio if concept else None,
+        "performance_degradation_threshold": concept.threshold if concept else None,
+        "performance_degradation": concept.drifted if concept else None,
+        "concept_drift": _growth(evaluation.concept_drift),
         "estimated_degradation": _growth(evaluation.estimated_degradation),
         "prediction_mean": evaluation.prediction_mean,
         "reference_prediction_mean": outcome.subject.reference.prediction_mean,

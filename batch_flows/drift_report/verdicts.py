@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 def verdict_facts(found: "Evaluation") -> dict[str, str]:
     """A fact for each verdict; empty where nothing could be judged."""
     return {
-        "Error against the reference": _growth(found.concept_drift),
-        "Error that the rows do not explain": _growth(found.unexplained_error),
+        "Error against the reference": _growth(found.performance_degradation),
+        "Error that the rows do not explain": _growth(found.concept_drift),
         "Estimated error against the reference": _growth(found.estimated_degradation),
         "Fairness": _fairness(found),
         "Data quality": _quality(found),
@@ -22,9 +22,11 @@ def verdict_facts(found: "Evaluation") -> dict[str, str]:
 def verdict_metrics(found: "Evaluation") -> dict[str, Any]:
     """The same for programs: ratio, threshold and verdict of each growth, and the checks that failed."""
     return {
-        "concept_drift_ratio": found.concept_drift.ratio if found.concept_drift else None,
+        "performance_degradation_ratio": found.performance_degradation.ratio
+        if found.performance_degradation
+        else None,
+        "performance_degradation": _fields(found.performance_degradation),
         "concept_drift": _fields(found.concept_drift),
-        "unexplained_error": _fields(found.unexplained_error),
         "estimated_degradation": _fields(found.estimated_degradation),
         "data_quality": [asdict(verdict) for verdict in found.data_quality if verdict.detected],
     }

@@ -194,8 +194,8 @@ def _performance(evaluation: Evaluation, history: Sequence[Outcome], task: Task)
 
 def _growths(evaluation: Evaluation) -> dict[str, ErrorGrowth | None]:
     return {
-        "Error against reference": evaluation.concept_drift,
-        "Unexplained by the features": evaluation.unexplained_error,
+        "Error against reference": evaluation.performance_degradation,
+        "Unexplained by the features": evaluation.concept_drift,
         "Estimated against reference": evaluation.estimated_degradation,
     }
 

@@ -127,7 +127,7 @@ def signals(evaluation: Evaluation, kind: str) -> list[Signal]:
     """What an evaluation says about one kind of alarm; nothing where it cannot judge."""
     if kind == DATASET_DRIFT:
         return [_column_signal(column) for column in evaluation.judged]
-    concept = evaluation.concept_drift
+    concept = evaluation.performance_degradation
     if concept is None or concept.threshold is None:
         return []
     share = concept.ratio / concept.threshold if concept.threshold else 0.0

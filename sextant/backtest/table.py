@@ -24,12 +24,12 @@ def as_csv(result: BacktestResult) -> str:
 
 _FIRST = (
     *("at", "window_start", "rows", "labelled_rows", "dataset_drift", "drifted_columns"),
-    *("concept_drift", "concept_drift_ratio", "concept_drift_threshold"),
+    *("performance_degradation", "performance_degradation_ratio", "performance_degradation_threshold"),
 )
 
 
 def _row(step: Step) -> dict[str, Any]:
-    evaluation, concept = step.evaluation, step.evaluation.concept_drift
+    evaluation, concept = step.evaluation, step.evaluation.performance_degradation
     row: dict[str, Any] = {
         "at": step.at.isoformat(),
         "window_start": step.window_start.isoformat(),
@@ -37,9 +37,9 @@ def _row(step: Step) -> dict[str, Any]:
         "labelled_rows": evaluation.labelled_rows,
         "dataset_drift": _verdict(evaluation.dataset_drift),
         "drifted_columns": " ".join(evaluation.drifted_columns),
-        "concept_drift": _verdict(concept.drifted if concept else None),
-        "concept_drift_ratio": concept.ratio if concept else None,
-        "concept_drift_threshold": concept.threshold if concept else None,
+        "performance_degradation": _verdict(concept.drifted if concept else None),
+        "performance_degradation_ratio": concept.ratio if concept else None,
+        "performance_degradation_threshold": concept.threshold if concept else None,
     }
     for name, column in evaluation.drift.items():
         row |= {f"score_{name}": column.score, f"threshold_{name}": column.threshold}

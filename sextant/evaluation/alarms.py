@@ -8,8 +8,8 @@ def other_alarms(found: Evaluation) -> list[str]:
     """What is wrong with a window although, or besides that, its data drifted."""
     gaps = [segment.fairness_gap for segment in found.segments.values()]
     alarms = {
-        "errs more than before": _grew(found.concept_drift),
-        "unexplained error": _grew(found.unexplained_error),
+        "errs more than before": _grew(found.performance_degradation),
+        "unexplained error": _grew(found.concept_drift),
         "estimated to err more": _grew(found.estimated_degradation),
         "fairness gap": any(map(_grew, gaps)),
         "data quality": any(verdict.detected for verdict in found.data_quality),

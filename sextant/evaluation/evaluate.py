@@ -11,10 +11,10 @@ from sextant.evaluation.columns import TARGET
 from sextant.evaluation.drift.calibration import MIN_VALUES, Calibration
 from sextant.evaluation.drift.column import ColumnDrift, drifted_columns, measure_drift
 from sextant.evaluation.frames import conform
-from sextant.evaluation.performance.concept_drift import (
+from sextant.evaluation.performance.degradation import (
     measure_concept_drift,
     measure_estimated_degradation,
-    measure_unexplained_error,
+    measure_performance_degradation,
 )
 from sextant.evaluation.performance.error_growth import ErrorGrowth
 from sextant.evaluation.performance.estimation import ALL_ROWS, PerformanceEstimator
@@ -39,13 +39,13 @@ class Evaluation:
     quality: Mapping[str, ColumnQuality]
     performance: Performance
     reference_performance: Performance
-    concept_drift: ErrorGrowth | None
+    performance_degradation: ErrorGrowth | None
     """(Error now - error on the reference) / error on the reference."""
     errors: Mapping[str, str]
     estimated: Mapping[str, float] = field(default_factory=dict)
     """The performance that is expected of all rows, before any target: estimated_mae or estimated_accuracy."""
     reference_estimated: Mapping[str, float] = field(default_factory=dict)
-    unexplained_error: ErrorGrowth | None = None
+    concept_drift: ErrorGrowth | None = None
     """(Error now - estimated error of the same rows) / error on the reference: concept drift proper."""
     estimated_degradation: ErrorGrowth | None = None
     """(Estimated error now - estimated on the reference) / the latter."""
@@ -104,7 +104,7 @@ def evaluate(
         quality=quality,
         performance=performance,
         reference_performance=reference.performance,
-        concept_drift=measure_concept_drift(errors, reference.errors, rate),
+        performance_degradation=measure_performance_degradation(errors, reference.errors, rate),
         errors=failures,
         data_quality=judge_quality(quality, len(current), reference.quality, len(reference.frame), rate),
         prediction_mean=prediction_mean(current, manifest.task),
@@ -126,7 +126,7 @@ def _estimates(
     return {
         "estimated": estimator.measures(expected),
         "reference_estimated": estimator.reference_measures[ALL_ROWS],
-        "unexplained_error": measure_unexplained_error(errors, expected, reference, rate),
+        "concept_drift": measure_concept_drift(errors, expected, reference, rate),
         "estimated_degradation": measure_estimated_degradation(expected, reference, rate),
     }
 

@@ -31,10 +31,10 @@ SERIES: Mapping[str, tuple[tuple[float, int], ...]] = {
 METRICS = {
     "DatasetDrift": ("sextant_dataset_drift", {"sextant_drift_threshold_ratio": lambda share: share}),
     "PerformanceDegraded": (
-        "sextant_concept_drift_detected",
+        "sextant_performance_degradation_detected",
         {
-            "sextant_concept_drift_ratio": lambda share: 0.1 * share,
-            "sextant_concept_drift_threshold": lambda _: 0.1,
+            "sextant_performance_degradation_ratio": lambda share: 0.1 * share,
+            "sextant_performance_degradation_threshold": lambda _: 0.1,
         },
     ),
 }

@@ -150,7 +150,7 @@ def test_a_target_that_is_dated_before_its_prediction_counts(judge: Judge) -> No
     assert result.steps[-1].evaluation.label_coverage == 1.0
 
 
-def test_wrong_predictions_raise_a_concept_drift_alarm_of_its_own(judge: Judge) -> None:
+def test_wrong_predictions_raise_a_performance_degradation_alarm_of_its_own(judge: Judge) -> None:
     rows = trips(1.0, 1.0)
     rows.loc[600:, "target"] += 8.0 * (-1.0) ** rows.index[600:]
     predictions = predictions_from(rows)

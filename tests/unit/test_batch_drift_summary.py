@@ -203,8 +203,8 @@ def test_verdicts_beside_drift_are_facts_with_what_chance_allows(summary_of: Any
     assert "within chance" in facts["Estimated error against the reference"]
     assert facts["Fairness"] == "no segment stands worse than on the reference"
     assert facts["Data quality"] == "as on the reference"
-    assert metrics["unexplained_error"]["drifted"] is True
     assert metrics["concept_drift"]["drifted"] is True
+    assert metrics["performance_degradation"]["drifted"] is True
     assert summary_of(worse).status() == {
         "text": "drift; errs more than before; unexplained error",
         "kind": "bad",

@@ -77,7 +77,7 @@ def test_a_shift_to_rows_that_the_model_is_worse_at_shows_before_any_target(
     assert estimated > 1.4 * reference
 
 
-def test_concept_drift_is_what_it_cannot_see(estimator: PerformanceEstimator) -> None:
+def test_performance_degradation_is_what_it_cannot_see(estimator: PerformanceEstimator) -> None:
     window = make_trips(1_000, seed=7)
     worse = window.assign(target=window["prediction"] + 50)
     before, after = (estimator.measures(estimator.expected_errors(rows)) for rows in (window, worse))

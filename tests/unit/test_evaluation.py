@@ -74,7 +74,7 @@ def test_a_reference_without_targets_judges_all_other_columns(trips: Reference) 
     evaluation = evaluate(blind, make_trips(500, seed=21))
     assert set(evaluation.drift) == {"PULocationID", "DOLocationID", "trip_distance", "prediction"}
     assert evaluation.errors == {}
-    assert evaluation.concept_drift is None
+    assert evaluation.performance_degradation is None
 
 
 def test_a_single_shifted_column_is_data_set_drift(trips: Reference, thresholds: Calibration) -> None:
@@ -179,10 +179,10 @@ def test_regression_measures_are_those_of_the_labelled_rows(trips: Reference) ->
     assert evaluation.performance.measures["mean_error"] == pytest.approx(error.mean())
 
 
-def test_concept_drift_is_the_growth_of_the_error(trips: Reference) -> None:
+def test_performance_degradation_is_the_growth_of_the_error(trips: Reference) -> None:
     rows = make_trips(400, seed=4)
     worse = rows.assign(target=rows["prediction"] + 2 * trips.performance.measures["mae"])
-    found = evaluate(trips, worse).concept_drift
+    found = evaluate(trips, worse).performance_degradation
     assert found is not None
     assert found.ratio == pytest.approx(1.0)
 
@@ -192,7 +192,7 @@ def test_too_few_labels_give_no_performance(trips: Reference) -> None:
     rows.loc[10:, "target"] = np.nan
     evaluation = evaluate(trips, rows)
     assert evaluation.performance.measures == {}
-    assert evaluation.concept_drift is None
+    assert evaluation.performance_degradation is None
 
 
 def test_classification_measures_judge_the_classes_that_were_answered(flowers: Reference) -> None:

@@ -97,7 +97,13 @@ def test_every_metric_of_an_evaluation_is_there(harness: Harness, calibration: C
     harness.evaluator.beat()
     samples = harness.samples()
     for name in (
-        *("drifted_features", "drifted_features_ratio", "dataset_drift", "concept_drift_ratio", "model_info"),
+        *(
+            "drifted_features",
+            "drifted_features_ratio",
+            "dataset_drift",
+            "performance_degradation_ratio",
+            "model_info",
+        ),
         *("label_coverage_ratio", "label_delay_seconds", "window_rows", "window_oldest_timestamp_seconds"),
         *("last_evaluation_timestamp_seconds", "evaluation_duration_seconds"),
         *("window_rows_per_second", "duplicate_rows_ratio"),
@@ -172,16 +178,19 @@ def test_a_failure_of_the_test_of_all_features_is_counted(harness: Harness) -> N
     assert harness.samples()["sextant_evaluation_errors_total", "multivariate"] == 1
 
 
-def test_concept_drift_has_a_threshold_and_a_verdict(harness: Harness, calibration: Calibration) -> None:
+def test_performance_degradation_has_a_threshold_and_a_verdict(harness: Harness, calibration: Calibration) -> None:
     harness.calibrate_with(calibration)
     harness.post(trip_events(200))
     harness.evaluator.beat()
     samples = harness.samples()
-    assert samples["sextant_concept_drift_ratio", ""] < samples["sextant_concept_drift_threshold", ""]
-    assert samples["sextant_concept_drift_detected", ""] == 0
+    assert (
+        samples["sextant_performance_degradation_ratio", ""]
+        < samples["sextant_performance_degradation_threshold", ""]
+    )
+    assert samples["sextant_performance_degradation_detected", ""] == 0
 
 
-@pytest.mark.parametrize("name", ["unexplained_error", "estimated_degradation"])
+@pytest.mark.parametrize("name", ["concept_drift", "estimated_degradation"])
 def test_what_the_estimate_adds_has_a_ratio_a_threshold_and_a_verdict(
     harness: Harness, calibration: Calibration, name: str
 ) -> None:

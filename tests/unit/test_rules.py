@@ -153,7 +153,9 @@ def test_drift_never_pages() -> None:
     drift = [rule for rule in rules("alert") if "Drift" in rule["alert"] or '_drift"' in rule["expr"]]
     assert len(drift) >= 5
     paging = {rule["alert"] for rule in drift if rule["labels"]["severity"] == "page"}
-    assert paging <= {"PerformanceDegraded"}, "it reads the realised error, concept_drift by its old name"
+    assert paging <= {"PerformanceDegraded"}, (
+        "it reads the realised error, performance_degradation by its old name"
+    )
 
 
 def test_recording_rules_are_named_level_metric_operations() -> None:

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sextant.evaluation.performance.concept_drift import (
+from sextant.evaluation.performance.degradation import (
     EstimatedReference,
     measure_concept_drift,
     measure_estimated_degradation,
-    measure_unexplained_error,
+    measure_performance_degradation,
 )
 from sextant.evaluation.performance.error_growth import SMALLEST_GROWTH, ErrorGrowth, Moments
 from sextant.evaluation.performance.measures import labelled_errors
@@ -27,7 +27,7 @@ def rare(random: np.random.Generator, rows: int) -> np.ndarray:
 
 
 def found_in(errors: np.ndarray, reference: Moments | None, rate: float | None = 0.01) -> ErrorGrowth:
-    found = measure_concept_drift(pd.Series(errors), reference, rate)
+    found = measure_performance_degradation(pd.Series(errors), reference, rate)
     assert found is not None
     return found
 
@@ -71,9 +71,9 @@ def test_a_wrong_class_is_an_error_of_one() -> None:
 
 def test_too_few_labelled_rows_a_perfect_model_or_no_labels_now_give_nothing() -> None:
     ones = pd.Series(np.ones(50))
-    assert measure_concept_drift(ones, None, 0.01) is None
-    assert measure_concept_drift(ones, Moments.of(np.zeros(100)), 0.01) is None
-    assert measure_concept_drift(ones[:29], Moments.of(ones), 0.01) is None
+    assert measure_performance_degradation(ones, None, 0.01) is None
+    assert measure_performance_degradation(ones, Moments.of(np.zeros(100)), 0.01) is None
+    assert measure_performance_degradation(ones[:29], Moments.of(ones), 0.01) is None
 
 
 def test_errors_that_are_all_equal_differ_by_more_than_rounding_before_they_alarm() -> None:
@@ -89,7 +89,9 @@ def test_errors_that_are_all_equal_differ_by_more_than_rounding_before_they_alar
 def test_errors_too_large_for_a_float_give_no_verdict_and_stop_nothing() -> None:
     huge = np.array([1e200, 1e-200] * 50)
     assert found_in(huge, Moments.of(huge)).drifted is None
-    assert measure_concept_drift(pd.Series(np.full(50, 1e308)), Moments.of(np.full(100, 0.5)), 0.01) is None
+    assert (
+        measure_performance_degradation(pd.Series(np.full(50, 1e308)), Moments.of(np.full(100, 0.5)), 0.01) is None
+    )
 
 
 @pytest.fixture
@@ -116,7 +118,7 @@ def test_neither_the_unexplained_nor_the_estimated_error_alarms_more_often_than_
     estimated: EstimatedReference,
 ) -> None:
     windows = [expected_and_errors(500, seed=seed) for seed in range(1, 201)]
-    unexplained = [measure_unexplained_error(errors, expected, estimated, 0.05) for expected, errors in windows]
+    unexplained = [measure_concept_drift(errors, expected, estimated, 0.05) for expected, errors in windows]
     degraded = [measure_estimated_degradation(expected, estimated, 0.05) for expected, _ in windows]
     assert 1 <= alarms_among(unexplained) <= 22
     assert 1 <= alarms_among(degraded) <= 22
@@ -130,7 +132,7 @@ def test_rows_that_are_harder_are_estimated_degradation_and_explain_their_error(
     assert degraded is not None
     assert degraded.drifted
     assert degraded.ratio == pytest.approx(0.5, abs=0.05)
-    unexplained = measure_unexplained_error(errors, expected, estimated, 0.01)
+    unexplained = measure_concept_drift(errors, expected, estimated, 0.01)
     assert unexplained is not None
     assert unexplained.drifted is False
 
@@ -140,10 +142,10 @@ def test_error_beyond_the_estimate_is_found_though_it_is_below_the_references(
 ) -> None:
     expected, errors = expected_and_errors(2_000, seed=1, scale=0.6)
     errors *= 1.3
-    realised = measure_concept_drift(errors, Moments.of(expected_and_errors(ROWS, seed=0)[1]), 0.01)
+    realised = measure_performance_degradation(errors, Moments.of(expected_and_errors(ROWS, seed=0)[1]), 0.01)
     assert realised is not None
     assert realised.ratio < 0
-    unexplained = measure_unexplained_error(errors, expected, estimated, 0.01)
+    unexplained = measure_concept_drift(errors, expected, estimated, 0.01)
     assert unexplained is not None
     assert unexplained.drifted
     assert unexplained.ratio == pytest.approx(0.6 * 0.3, abs=0.06)
@@ -151,16 +153,16 @@ def test_error_beyond_the_estimate_is_found_though_it_is_below_the_references(
 
 def test_rows_without_target_or_estimate_count_on_neither_side(estimated: EstimatedReference) -> None:
     expected, errors = expected_and_errors(60, seed=1)
-    assert measure_unexplained_error(errors[:29], expected, estimated, 0.01) is None
-    assert measure_unexplained_error(errors, expected.where(expected.index < 29), estimated, 0.01) is None
-    assert measure_unexplained_error(errors[:0], expected, estimated, 0.01) is None
+    assert measure_concept_drift(errors[:29], expected, estimated, 0.01) is None
+    assert measure_concept_drift(errors, expected.where(expected.index < 29), estimated, 0.01) is None
+    assert measure_concept_drift(errors[:0], expected, estimated, 0.01) is None
     assert measure_estimated_degradation(expected.where(expected.index < 29), estimated, 0.01) is None
-    whole = measure_unexplained_error(errors[:40], expected[:40], estimated, 0.01)
-    assert measure_unexplained_error(errors[:40], expected, estimated, 0.01) == whole
+    whole = measure_concept_drift(errors[:40], expected[:40], estimated, 0.01)
+    assert measure_concept_drift(errors[:40], expected, estimated, 0.01) == whole
 
 
 def test_a_reference_without_error_leaves_nothing_to_compare_with() -> None:
     zeros = pd.Series(np.zeros(200))
     perfect = EstimatedReference.of(zeros.to_numpy(), zeros)
-    assert measure_unexplained_error(zeros + 1.0, zeros, perfect, 0.01) is None
+    assert measure_concept_drift(zeros + 1.0, zeros, perfect, 0.01) is None
     assert measure_estimated_degradation(zeros + 1.0, perfect, 0.01) is None

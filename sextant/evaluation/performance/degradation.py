@@ -27,14 +27,14 @@ class EstimatedReference:
         return cls(Moments.of(expected), Moments.of(errors - expected), float(errors.mean()))
 
 
-def measure_concept_drift(
+def measure_performance_degradation(
     errors: "pd.Series[float]", reference: Moments | None, rate: float | None
 ) -> ErrorGrowth | None:
     """The labelled rows' error against the reference's; None while either is unknown."""
     return None if reference is None else measure_growth(errors, reference, error=reference.mean, rate=rate)
 
 
-def measure_unexplained_error(
+def measure_concept_drift(
     errors: "pd.Series[float]", expected: "pd.Series[float]", reference: EstimatedReference, rate: float | None
 ) -> ErrorGrowth | None:
     """The error beyond what the labelled rows' own features make expect: concept drift proper."""
