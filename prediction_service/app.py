@@ -3,7 +3,6 @@
 import hmac
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 from flask import Flask, Response, redirect, request
@@ -12,16 +11,17 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from prediction_service.errors import OutboxFull, OutboxUnavailable, UnknownModel, UnpredictableRecord
+from prediction_service.errors import InvalidInput, UnknownModel
 from prediction_service.metrics import Metrics
 from prediction_service.openapi import specification
 from prediction_service.records import Record, parse_feedback
 from prediction_service.service import PredictionService, wire_answer
+from sextant.contracts.errors import Rejected, Retryable
 from sextant.infrastructure.http import Problem, answer_errors_as_problems, json_response, read_json
 from sextant.infrastructure.settings import Settings
 
 MAX_BODY_BYTES = 4 << 20
-RETRY_AFTER_SECONDS = "5"
+STATUSES = {UnknownModel: 404, Rejected: 422, Retryable: 503}
 log = structlog.get_logger(__name__)
 
 
@@ -34,11 +34,7 @@ def create_app(
     """The WSGI app; `outbox_problem` says why the outbox cannot take events now, or None."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    answer_errors_as_problems(app)
-    app.register_error_handler(UnknownModel, lambda error: _as_problem(app, 404, error))
-    app.register_error_handler(UnpredictableRecord, lambda error: _as_problem(app, 422, error))
-    app.register_error_handler(OutboxFull, lambda error: _as_problem(app, 503, error))
-    app.register_error_handler(OutboxUnavailable, lambda error: _as_problem(app, 503, error))
+    answer_errors_as_problems(app, STATUSES)
     if settings.api_keys:
         app.before_request(lambda: _require_key(settings.api_keys))
     _add_work_routes(app, service, metrics)
@@ -61,7 +57,7 @@ def _add_work_routes(app: Flask, service: PredictionService, metrics: Metrics) -
             outcome = "ok"
         except Exception as error:
             outcome = _outcome(error)
-            if model and isinstance(error, Problem):
+            if model and isinstance(error, InvalidInput):
                 metrics.count_rejected(model.manifest, error.errors)
             raise
         finally:
@@ -136,12 +132,7 @@ def _add_information_routes(
 
     @app.get("/openapi.json")
     def openapi() -> Response:
-        return json_response(specification(service.models.all()))
-
-
-def _as_problem(app: Flask, status: int, error: Exception) -> Any:
-    headers = {"Retry-After": RETRY_AFTER_SECONDS} if status == 503 else {}
-    return app.handle_http_exception(Problem(status, str(error), headers=headers))
+        return json_response(specification(service.models.all(), service.model(None)))
 
 
 def _require_key(keys: frozenset[str]) -> None:
@@ -153,6 +144,6 @@ def _require_key(keys: frozenset[str]) -> None:
 
 
 def _outcome(error: Exception) -> str:
-    if isinstance(error, OutboxFull | OutboxUnavailable):
+    if isinstance(error, Retryable):
         return "unavailable"
-    return "invalid" if isinstance(error, HTTPException | UnknownModel | UnpredictableRecord) else "error"
+    return "invalid" if isinstance(error, HTTPException | Rejected) else "error"

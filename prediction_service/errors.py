@@ -1,5 +1,8 @@
 """Errors of the prediction service, placed in the shared tree."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from sextant.contracts.errors import Fatal, Rejected, Retryable
 
 
@@ -17,6 +20,14 @@ class OutboxCorrupt(Fatal):
 
 class UnknownModel(Rejected):
     """No such model is live."""
+
+
+class InvalidInput(Rejected):
+    """Records or feedback that do not fit; `errors` names each wrong field with its reason."""
+
+    def __init__(self, detail: str, errors: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(detail)
+        self.errors = list(errors)
 
 
 class UnpredictableRecord(Rejected):

@@ -15,6 +15,12 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = 1.0
 
 
+def _fingerprint(bundle: Path) -> tuple[object, ...]:
+    """Tells a version and its files from any that replace them, without reading them."""
+    files = ((path.name, path.stat()) for path in sorted(bundle.glob("*")))
+    return (bundle, *((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in files))
+
+
 class LiveModels:
     """The predictors of all current versions in a models folder."""
 
@@ -25,6 +31,7 @@ class LiveModels:
         if not names:
             raise BundleError(f"there is no model in {models_dir}; run: python prepare.py")
         self._models = {name: self._load(name) for name in names}
+        self._failed: dict[str, tuple[object, ...]] = {}
         self._stopped = threading.Event()
 
     def _load(self, name: str) -> ModelInterface:
@@ -42,15 +49,24 @@ class LiveModels:
         return [self._models[name] for name in sorted(self._models)]
 
     def refresh(self) -> None:
-        """Swap in what was published since the last look; a bundle that does not load changes nothing."""
+        """Swap in what was published since the last look; a bundle that does not load changes nothing.
+
+        It is tried again when `current` names another version, or a file of the bundle was replaced.
+        """
         for name in model_names(self._models_dir):
-            loaded = self._models.get(name)
+            found: tuple[object, ...] = ()
             try:
-                if loaded and loaded.manifest.version == current_version(self._models_dir, name):
+                version = current_version(self._models_dir, name)
+                if name in self._models and self._models[name].manifest.version == version:
+                    self._failed.pop(name, None)
+                    continue
+                found = _fingerprint(self._models_dir / name / version)
+                if self._failed.get(name) == found:
                     continue
                 self._models = {**self._models, name: self._load(name)}
                 log.info("model is live", model=name, version=self._models[name].manifest.version)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the old version goes on serving
+                self._failed[name] = found
                 log.error("new model version does not load; the old one stays", model=name, reason=str(error))
 
     def watch(self) -> None:

@@ -27,10 +27,12 @@ ERRORS = {
 }
 
 
-def specification(models: Sequence[ModelInterface]) -> Json:
-    """An OpenAPI 3.1 document with one predict route a live model."""
+def specification(models: Sequence[ModelInterface], default: ModelInterface) -> Json:
+    """An OpenAPI 3.1 document with one predict route a live model, and the default model's under /predict."""
     paths: Json = {f"/models/{model.manifest.name}/predict": {"post": _predict(model)} for model in models}
-    paths["/predict"] = {"post": {**_predict(models[0], *models[1:]), "summary": "Ask the default model"}}
+    paths["/predict"] = {
+        "post": {**_predict(default), "summary": f"Ask the default model, {default.manifest.name}"}
+    }
     paths["/feedback"] = {"post": _feedback()}
     for route, summary in {
         "/models": "The live models and their schemas",
@@ -54,11 +56,8 @@ def specification(models: Sequence[ModelInterface]) -> Json:
     }
 
 
-def _predict(*models: ModelInterface) -> Json:
-    records = [
-        model.record_type.model_json_schema(ref_template="#/components/schemas/{model}") for model in models
-    ]
-    record = records[0] if len(records) == 1 else {"anyOf": records}
+def _predict(model: ModelInterface) -> Json:
+    record = model.record_type.model_json_schema(ref_template="#/components/schemas/{model}")
     answer: Json = {
         "type": "object",
         "properties": {
@@ -71,7 +70,7 @@ def _predict(*models: ModelInterface) -> Json:
     }
     answers = {"type": "object", "properties": {"predictions": {"type": "array", "items": answer}}}
     return {
-        "summary": f"Ask {models[0].manifest.name} for its {models[0].manifest.target}",
+        "summary": f"Ask {model.manifest.name} for its {model.manifest.target}",
         "description": (
             "One record, or a list that is answered all or nothing. Fields that the schema does not know are kept "
             "with the prediction as context. Send your own prediction_id to make a retry safe."

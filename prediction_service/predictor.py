@@ -18,7 +18,7 @@ Features = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelOutput:
     """What a model says of one record."""
 
     prediction: float | str
@@ -39,8 +39,8 @@ class Predictor:
         self.manifest = manifest
         self._runtime = runtime
 
-    def predict(self, records: Sequence[Features]) -> list[Answer]:
-        """One answer a record, in order; raises UnpredictableRecord where an answer is not finite."""
+    def predict(self, records: Sequence[Features]) -> list[ModelOutput]:
+        """One output a record, in order; raises UnpredictableRecord where one is not finite."""
         columns = {
             feature.name: _column(feature, [record.get(feature.name) for record in records])
             for feature in self.manifest.feature_schema.features
@@ -49,10 +49,10 @@ class Predictor:
         if self.manifest.task == "regression":
             return [_number(value, index) for index, value in enumerate(predictions.ravel().tolist())]
         if probabilities is None:
-            return [Answer(str(label)) for label in predictions.tolist()]
+            return [ModelOutput(str(label)) for label in predictions.tolist()]
         classes = self.manifest.classes or ()
         return [
-            Answer(str(label), dict(zip(classes, row, strict=True)))
+            ModelOutput(str(label), dict(zip(classes, row, strict=True)))
             for label, row in zip(predictions.tolist(), probabilities.tolist(), strict=True)
         ]
 
@@ -64,10 +64,10 @@ def _column(feature: Feature, values: list[Value]) -> NDArray[Any]:
     return np.array(["" if value is None else str(value) for value in values], dtype=object).reshape(-1, 1)
 
 
-def _number(value: float, index: int) -> Answer:
+def _number(value: float, index: int) -> ModelOutput:
     if not math.isfinite(value):
         raise UnpredictableRecord(f"the model gives no finite answer for record {index}")
-    return Answer(value)
+    return ModelOutput(value)
 
 
 def load_predictor(bundle: ModelBundle) -> Predictor:

@@ -16,10 +16,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from prediction_service.errors import InvalidInput
 from prediction_service.predictor import Predictor
 from sextant.contracts.events import Value
 from sextant.contracts.schema import Feature
-from sextant.infrastructure.http import Problem
 
 MAX_RECORDS = 1_000
 MAX_CONTEXT_DEPTH = 16
@@ -74,7 +74,7 @@ class ModelInterface:
         self._names = tuple(enumerate(self.manifest.feature_schema.names))
 
     def parse(self, body: object) -> list[Record]:
-        """The records of a request body, an object or a list; raises Problem 422 that names every wrong field."""
+        """The records of a request body, an object or a list; raises InvalidInput that names every wrong field."""
         records, errors = [], []
         for index, item in enumerate(_items(body)):
             prefix = f"/{index}" if isinstance(body, list) else ""
@@ -85,7 +85,7 @@ class ModelInterface:
                 errors.extend(field_errors(error, prefix))
         errors.extend(_repeated_ids(records))
         if errors:
-            raise Problem(422, f"{len(errors)} field(s) do not fit model {self.manifest.name!r}", errors=errors)
+            raise InvalidInput(f"{len(errors)} field(s) do not fit model {self.manifest.name!r}", errors)
         return records
 
     def _parse_one(self, item: object) -> Record:
@@ -96,7 +96,7 @@ class ModelInterface:
 
 
 def parse_feedback(body: object) -> list[Feedback]:
-    """The feedback in a request body, an object or a list; raises Problem 422 that names every wrong field."""
+    """The feedback in a request body, an object or a list; raises InvalidInput that names every wrong field."""
     items, errors = [], []
     for index, item in enumerate(_items(body)):
         try:
@@ -104,7 +104,7 @@ def parse_feedback(body: object) -> list[Feedback]:
         except ValidationError as error:
             errors.extend(field_errors(error, f"/{index}" if isinstance(body, list) else ""))
     if errors:
-        raise Problem(422, f"{len(errors)} field(s) are not valid feedback", errors=errors)
+        raise InvalidInput(f"{len(errors)} field(s) are not valid feedback", errors)
     return items
 
 
@@ -124,7 +124,7 @@ def _items(body: object) -> list[object]:
     if not isinstance(body, list):
         return [body]
     if not 1 <= len(body) <= MAX_RECORDS:
-        raise Problem(422, f"a list holds 1 to {MAX_RECORDS} items, this one {len(body)}")
+        raise InvalidInput(f"a list holds 1 to {MAX_RECORDS} items, this one {len(body)}")
     return body
 
 

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import orjson
 import uuid_utils
 
+from prediction_service.errors import InvalidInput
 from prediction_service.live_models import LiveModels
 from prediction_service.outbox_types import NewEvent
-from prediction_service.predictor import Answer
+from prediction_service.predictor import ModelOutput
 from prediction_service.records import Feedback, ModelInterface, Record
 from sextant.contracts.events import Prediction, Target, stored_time
-from sextant.infrastructure.http import Problem
 
 
 class EventLog(Protocol):
@@ -58,18 +58,18 @@ class PredictionService:
     def predict(self, model: ModelInterface, records: Sequence[Record]) -> list[Prediction]:
         """Answer all records or none; raises UnpredictableRecord, OutboxFull or OutboxUnavailable."""
         began = time.perf_counter()
-        answers = model.predictor.predict([record.features for record in records])
+        outputs = model.predictor.predict([record.features for record in records])
         milliseconds = round((time.perf_counter() - began) * 1_000, 3)
         now = self._clock()
         predictions = [
-            self._prediction(model, record, answer, now, milliseconds)
-            for record, answer in zip(records, answers, strict=True)
+            self._prediction(model, record, output, now, milliseconds)
+            for record, output in zip(records, outputs, strict=True)
         ]
         self._events.append([NewEvent("prediction", orjson.dumps(p.to_dict())) for p in predictions])
         return predictions
 
     def _prediction(
-        self, model: ModelInterface, record: Record, answer: Answer, now: datetime, milliseconds: float
+        self, model: ModelInterface, record: Record, output: ModelOutput, now: datetime, milliseconds: float
     ) -> Prediction:
         return Prediction(
             prediction_id=record.prediction_id or self._new_id(),
@@ -78,13 +78,13 @@ class PredictionService:
             created_at=now,
             features=record.features,
             context=record.context,
-            prediction=answer.prediction,
-            probabilities=answer.probabilities,
+            prediction=output.prediction,
+            probabilities=output.probabilities,
             latency_ms=milliseconds,
         )
 
     def take_feedback(self, items: Sequence[Feedback]) -> list[Target]:
-        """Accept all targets or none; raises UnknownModel, Problem 422, OutboxFull or OutboxUnavailable."""
+        """Accept all targets or none; raises UnknownModel, InvalidInput, OutboxFull or OutboxUnavailable."""
         now = self._clock()
         targets = [self._target(item, now) for item in items]
         self._events.append([NewEvent("target", orjson.dumps(target.to_dict())) for target in targets])
@@ -96,7 +96,7 @@ class PredictionService:
             return Target(item.prediction_id, manifest.name, _class_name(item.target), now)
         if isinstance(item.target, str):
             detail = f"model {manifest.name!r} predicts numbers; name another with 'model'"
-            raise Problem(422, detail, errors=[{"field": "target", "detail": "Input should be a valid number"}])
+            raise InvalidInput(detail, [{"field": "target", "detail": "Input should be a valid number"}])
         return Target(item.prediction_id, manifest.name, item.target, now)
 
 

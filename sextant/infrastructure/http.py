@@ -1,6 +1,8 @@
 """How every HTTP service of Sextant reads JSON and answers errors: RFC 9457 problem details."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -8,6 +10,9 @@ import structlog
 from flask import Flask, Request, Response
 from werkzeug.exceptions import HTTPException
 
+from sextant.contracts.errors import Retryable, SextantError
+
+RETRY_AFTER_SECONDS = "5"
 log = structlog.get_logger(__name__)
 
 
@@ -45,10 +50,22 @@ def read_json(request: Request) -> Any:
         raise Problem(400, f"the body is not valid JSON: {error}") from None
 
 
-def answer_errors_as_problems(app: Flask) -> None:
-    """Answer every error of the app as application/problem+json, never as a page or a stack trace."""
+def answer_errors_as_problems(
+    app: Flask, statuses: Mapping[type[SextantError], int] = MappingProxyType({})
+) -> None:
+    """Answer every error of the app as application/problem+json, never as a page or a stack trace.
+
+    `statuses` gives errors of the domain, each with all below it in the tree, their HTTP status.
+    """
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(Exception, _internal_problem)
+    for kind, status in statuses.items():
+        app.register_error_handler(kind, partial(_domain_problem, status))
+
+
+def _domain_problem(status: int, error: SextantError) -> Response:
+    headers = {"Retry-After": RETRY_AFTER_SECONDS} if isinstance(error, Retryable) else {}
+    return _http_problem(Problem(status, str(error), errors=getattr(error, "errors", ()), headers=headers))
 
 
 def _http_problem(error: HTTPException) -> Response:

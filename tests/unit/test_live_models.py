@@ -1,12 +1,13 @@
 """Live models: verified at start, swapped when a new version is published, kept when the new one is broken."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from prediction_service.errors import UnknownModel, UnpredictableRecord
 from prediction_service.live_models import LiveModels
 from prediction_service.predictor import Predictor
 from sextant.contracts.errors import BundleError
-from sextant.contracts.model_bundle import ONNX_MODEL, set_current
+from sextant.contracts.model_bundle import ONNX_MODEL, current_version, load_bundle, set_current
 from sextant.contracts.schema import Feature, FeatureSchema
 from tests.bundles import TRIP_SCHEMA, make_trips, publish_bundle
 from tests.onnx_models import trip_duration
@@ -77,3 +78,50 @@ def test_an_answer_that_is_not_finite_is_refused(tmp_path):
     assert predictor.predict([{"trip_distance": 1.0}])[0].prediction == pytest.approx(1e38)
     with pytest.raises(UnpredictableRecord, match="record 1"):
         predictor.predict([{"trip_distance": 1.0}, {"trip_distance": 1e10}])
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """The versions that were loaded or tried, in order."""
+    tried: list[str] = []
+
+    def load(models_dir, name):
+        tried.append(current_version(models_dir, name))
+        return load_bundle(models_dir, name)
+
+    monkeypatch.setattr("prediction_service.live_models.load_bundle", load)
+    return tried
+
+
+def test_a_version_that_does_not_load_is_tried_and_reported_once(tmp_path, loads):
+    publish(tmp_path, "v1")
+    models = LiveModels(tmp_path)
+    publish(tmp_path, "v2", onnx=b"not a model")
+    with capture_logs() as lines:
+        for _ in range(3):
+            models.refresh()
+    assert loads == ["v1", "v2"]
+    assert [line["log_level"] for line in lines] == ["error"]
+
+
+def test_a_version_that_did_not_load_is_tried_again_when_its_files_change(tmp_path, loads):
+    publish(tmp_path, "v1")
+    models = LiveModels(tmp_path)
+    broken = publish(tmp_path, "v2").file(ONNX_MODEL)
+    whole = broken.read_bytes()
+    broken.write_bytes(b"damaged")
+    models.refresh()
+    broken.write_bytes(whole)
+    models.refresh()
+    assert loads == ["v1", "v2", "v2"]
+    assert models["taxi"].manifest.version == "v2"
+
+
+def test_a_version_that_did_not_load_is_tried_again_after_a_roll_back(tmp_path, loads):
+    publish(tmp_path, "v1")
+    models = LiveModels(tmp_path)
+    publish(tmp_path, "v2", onnx=b"not a model")
+    for version in ("v2", "v1", "v2"):
+        set_current(tmp_path, "taxi", version)
+        models.refresh()
+    assert loads == ["v1", "v2", "v2"]

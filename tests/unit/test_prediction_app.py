@@ -331,6 +331,12 @@ def test_models_readiness_and_documentation_are_there(client):
     assert set(record["oneOf"][0]["required"]) == {"PULocationID", "DOLocationID", "trip_distance"}
 
 
+def test_the_documentation_says_that_predict_takes_the_default_model_s_record_and_no_other(client):
+    paths = client.get("/openapi.json").json["paths"]
+    assert paths["/predict"]["post"]["requestBody"] == paths["/models/taxi/predict"]["post"]["requestBody"]
+    assert paths["/predict"]["post"]["requestBody"] != paths["/models/iris/predict"]["post"]["requestBody"]
+
+
 def test_readiness_names_what_fails(models, log, metrics):
     service = PredictionService(models, log, "taxi")
     client = create_app(load_settings(), service, metrics, lambda: "the disk is full").test_client()
