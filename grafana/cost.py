@@ -3,9 +3,9 @@
 from grafana_foundation_sdk.builders import statushistory, timeseries
 
 from grafana import colours
-from grafana.layout import Section, Sized
+from grafana.page import Section, Sized
 from grafana.panels import Query, Text, history, lines
-from grafana.queries import MODEL_VERSION, of
+from grafana.shared import MODEL_VERSION, of
 
 NAME = "{{model}} {{version}}"
 

@@ -4,8 +4,7 @@ from grafana_foundation_sdk.builders import stat, timeseries
 from grafana_foundation_sdk.models import dashboard as models
 
 from grafana import colours
-from grafana.frame import ALL, Page, assemble, choice, several
-from grafana.layout import Section, Sized
+from grafana.page import ALL, Page, Section, Sized, assemble, choice, several
 from grafana.panels import Query, Text, lines, numbers
 from grafana.shared import firing_alerts
 

@@ -4,10 +4,9 @@ from grafana_foundation_sdk.builders import stat, statetimeline, table, timeseri
 from grafana_foundation_sdk.models import dashboard as models
 
 from grafana import colours, tables
-from grafana.frame import Page, assemble
-from grafana.layout import Section, Sized
+from grafana.page import Page, Section, Sized, assemble
 from grafana.panels import Query, Text, lines, number, timeline
-from grafana.queries import FIRING, MODEL_VERSION, OF_A_MODEL, evaluation_age, latency, of, rate
+from grafana.shared import FIRING, MODEL_VERSION, OF_A_MODEL, evaluation_age, latency, of, rate
 from grafana.tables import Column
 
 LIVE = f"max by ({MODEL_VERSION}) ({of('sextant_model_info')})"

@@ -4,11 +4,9 @@ from grafana_foundation_sdk.builders import heatmap, stat, timeseries
 from grafana_foundation_sdk.models import dashboard as models
 
 from grafana import colours, cost, machine
-from grafana.frame import Page, assemble
-from grafana.layout import Section, Sized
+from grafana.page import Page, Section, Sized, assemble
 from grafana.panels import Query, Text, buckets, lines, number, numbers
-from grafana.queries import MODEL_VERSION, OF_A_MODEL, error_ratio, latency, of, rate
-from grafana.shared import firing_alerts, same_hour
+from grafana.shared import MODEL_VERSION, OF_A_MODEL, error_ratio, firing_alerts, latency, of, rate, same_hour
 
 IDLE = "no requests"
 SERVICES = 'job=~"prediction|relay|monitoring"'

@@ -4,11 +4,9 @@ from grafana_foundation_sdk.builders import bargauge, stat, statetimeline, statu
 from grafana_foundation_sdk.models import dashboard as models
 
 from grafana import colours, data_quality
-from grafana.frame import Page, assemble, choice
-from grafana.layout import Section, Sized
+from grafana.page import Page, Section, Sized, assemble, choice
 from grafana.panels import Query, Text, bars, history, lines, number, state, timeline
-from grafana.queries import drift_by_feature, evaluation_age, of, rate
-from grafana.shared import firing_alerts
+from grafana.shared import drift_by_feature, evaluation_age, firing_alerts, of, rate
 
 UNJUDGED = "not judged yet"
 UNSEGMENTED = "no segments judged yet"

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders import stat, timeseries
 
 from grafana import colours
-from grafana.layout import Section, Sized
+from grafana.page import Section, Sized
 from grafana.panels import Query, Text, lines, state
 
 NO_NODE = "no node exporter"

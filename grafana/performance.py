@@ -4,11 +4,9 @@ from grafana_foundation_sdk.builders import stat, statetimeline, timeseries
 from grafana_foundation_sdk.models import dashboard as models
 
 from grafana import colours, segments
-from grafana.frame import Page, assemble, choice
-from grafana.layout import Section, Sized
+from grafana.page import Page, Section, Sized, assemble, choice
 from grafana.panels import Query, Text, lines, number, state, timeline
-from grafana.queries import of
-from grafana.shared import firing_alerts, ratio_and_threshold, same_hour
+from grafana.shared import firing_alerts, of, ratio_and_threshold, same_hour
 
 UNLABELLED = "no labels yet"
 UNJUDGED = "not judged yet"

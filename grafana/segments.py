@@ -3,9 +3,9 @@
 from grafana_foundation_sdk.builders import statushistory, timeseries
 
 from grafana import colours
-from grafana.layout import Section, Sized
+from grafana.page import Section, Sized
 from grafana.panels import Query, Text, history, lines
-from grafana.queries import of, share_of_threshold
+from grafana.shared import of, share_of_threshold
 
 NONE_LABELLED = "no labelled segments yet"
 SEGMENTS = 'segment!=""'
