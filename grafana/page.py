@@ -1,4 +1,4 @@
-"""One dashboard: its variables, annotations and links, and panels in titled sections on Grafana's grid of 24 columns."""
+"""One dashboard: variables, annotations, links, and panels in titled sections on Grafana's grid of 24 columns."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What MongoDB's collections hold, as documents: the event store reads and writes them."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from sextant.contracts.events import Prediction, Target
@@ -31,18 +31,15 @@ def stored(data: Document) -> Document:
     return {"_id": data.pop("prediction_id"), **data}
 
 
-def read_prediction(document: Document) -> Prediction | Refusal:
-    """The prediction in a document; one of another form says what is wrong with it."""
-    return _read(Prediction.from_dict, document)
+def whole_seconds(start: datetime, end: datetime) -> Document:
+    """A query for the whole seconds around start <= time < end: nx-27017 compares dates by the second."""
+    last = end.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    return {"$gte": start.astimezone(UTC).replace(microsecond=0), "$lt": last}
 
 
-def read_target(document: Document) -> Target | Refusal:
-    """The target in a document, likewise."""
-    return _read(Target.from_dict, document)
-
-
-def _read(from_dict: Callable[[Mapping[str, Any]], Event], document: Document) -> Event | Refusal:
+def read(kind: type[Event], document: Document) -> Event | Refusal:
+    """The event in a document; a document of another form says what is wrong with it."""
     try:
-        return from_dict({"prediction_id": document["_id"], **document})
+        return kind.from_dict({"prediction_id": document["_id"], **document})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return Refusal(str(document["_id"]), f"{type(error).__name__}: {error}"[:300])

@@ -3,19 +3,20 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Self
 
 from bson.errors import BSONError
 from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne
-from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from sextant.contracts.errors import Rejected, StoreUnavailable
 from sextant.contracts.events import Prediction, Target
-from sextant.infrastructure.documents import Document, HourlyTraffic, Refusal, read_prediction, read_target, stored
+from sextant.infrastructure.documents import Document, HourlyTraffic, Refusal, read, stored, whole_seconds
 
 DUPLICATE_KEY = 11000
 READ_BATCH = 1_000
+BulkWrite = Callable[[Sequence[Document]], object]
 
 
 class EventStore:
@@ -61,17 +62,17 @@ class EventStore:
     def add_predictions(self, predictions: Sequence[Prediction]) -> list[Refusal]:
         """Store each prediction once, whatever is sent twice; returns those that MongoDB refuses."""
         documents = [stored(prediction.to_dict()) for prediction in predictions]
-        return _each_alone_if_needed(documents, lambda part: _insert(self._db.predictions, part))
+        return _write(documents, lambda part: self._db.predictions.insert_many(part, ordered=False))
 
     def add_targets(self, targets: Sequence[Target]) -> list[Refusal]:
         """Store each target; the last one received for a prediction replaces the earlier ones."""
         latest = {target.prediction_id: target for target in targets}
         documents = [stored(target.to_dict()) for target in latest.values()]
-        return _each_alone_if_needed(documents, self._replace_targets)
+        return _write(documents, self._replace_targets)
 
-    def _replace_targets(self, documents: Sequence[Document]) -> list[Refusal]:
+    def _replace_targets(self, documents: Sequence[Document]) -> None:
         writes = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
-        return _refused(documents, lambda: self._db.targets.bulk_write(writes, ordered=False))
+        self._db.targets.bulk_write(writes, ordered=False)
 
     def add_report(self, report: Mapping[str, Any]) -> None:
         """Store the description of one rendered report (see design: collection `reports`)."""
@@ -94,14 +95,14 @@ class EventStore:
         A document that is no prediction raises Rejected, or is handed to `skip`. Optional fields in `without` are
         not fetched. The query is widened to whole seconds and cut here: nx-27017 compares dates by the second.
         """
-        query = {"model": model, "created_at": _whole_seconds(start, end)}
+        query = {"model": model, "created_at": whole_seconds(start, end)}
         with _translated():
             fields = dict.fromkeys(without, 0) or None
             cursor = self._db.predictions.find(query, fields, batch_size=READ_BATCH).sort("created_at", ASCENDING)
             for document in cursor:
                 if not start <= document["created_at"] < end:
                     continue
-                found = read_prediction(document)
+                found = read(Prediction, document)
                 if isinstance(found, Prediction):
                     yield found
                 elif skip is None:
@@ -113,7 +114,7 @@ class EventStore:
         """The model's newest `count` predictions, oldest of them first, less documents that are none."""
         with _translated():
             cursor = self._db.predictions.find({"model": model}).sort("created_at", DESCENDING).limit(count)
-            found = [read_prediction(document) for document in cursor]
+            found = [read(Prediction, document) for document in cursor]
         return [prediction for prediction in found if isinstance(prediction, Prediction)][::-1]
 
     def targets_for(
@@ -123,28 +124,19 @@ class EventStore:
 
         A document that is no target has not arrived; it is handed to `skip`.
         """
-        ids = list(prediction_ids)
         found: dict[str, Target] = {}
-        with _translated():
-            for start in range(0, len(ids), READ_BATCH):
-                for document in self._db.targets.find({"_id": {"$in": ids[start : start + READ_BATCH]}}):
-                    target = read_target(document)
-                    if isinstance(target, Target):
-                        found[target.prediction_id] = target
-                    elif skip is not None:
-                        skip(target)
+        for document in _find_by_id(self._db.targets, prediction_ids):
+            target = read(Target, document)
+            if isinstance(target, Target):
+                found[target.prediction_id] = target
+            elif skip is not None:
+                skip(target)
         return found
 
     def existing_ids(self, prediction_ids: Iterable[str]) -> dict[str, str]:
         """Those of these predictions that are stored, with the model of each."""
-        ids = list(prediction_ids)
-        found: dict[str, str] = {}
-        with _translated():
-            for start in range(0, len(ids), READ_BATCH):
-                chosen = {"_id": {"$in": ids[start : start + READ_BATCH]}}
-                for document in self._db.predictions.find(chosen, {"model": 1}):
-                    found[document["_id"]] = document["model"]
-        return found
+        documents = _find_by_id(self._db.predictions, prediction_ids, {"model": 1})
+        return {document["_id"]: document["model"] for document in documents}
 
     def hourly(self, model: str, start: datetime, end: datetime) -> dict[datetime, HourlyTraffic]:
         """Traffic of a model by full hour, oldest first; hours without any are left out.
@@ -154,7 +146,7 @@ class EventStore:
         rows: Counter[datetime] = Counter()
         latency: defaultdict[datetime, float] = defaultdict(float)
         fields = {"created_at": 1, "latency_ms": 1}
-        query = {"model": model, "created_at": _whole_seconds(start, end)}
+        query = {"model": model, "created_at": whole_seconds(start, end)}
         with _translated():
             for document in self._db.predictions.find(query, fields, batch_size=READ_BATCH):
                 if start <= document["created_at"] < end:
@@ -201,7 +193,7 @@ class EventStore:
         self, model: str, moment: datetime, *, newest_first: bool = False
     ) -> Iterator[tuple[str, str, datetime]]:
         """Id, version ("" if unknown) and time of the predictions made before a moment, oldest first, streamed."""
-        chosen = {"model": model, "created_at": {"$lt": _whole_seconds(moment, moment)["$lt"]}}
+        chosen = {"model": model, "created_at": {"$lt": whole_seconds(moment, moment)["$lt"]}}
         fields = {"model_version": 1, "created_at": 1}
         order = DESCENDING if newest_first else ASCENDING
         with _translated():
@@ -217,27 +209,35 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        raise StoreUnavailable(f"MongoDB: {_in_short(error)}") from error
+        # Less pymongo's settings and topology, which no one reads.
+        message = str(error).split(" (configured", maxsplit=1)[0].split(", Timeout:", maxsplit=1)[0]
+        raise StoreUnavailable(f"MongoDB: {message[:300]}") from error
 
 
-def _in_short(error: Exception) -> str:
-    """pymongo's message without its settings and topology, which no one reads."""
-    return str(error).split(" (configured", maxsplit=1)[0].split(", Timeout:", maxsplit=1)[0][:300]
+def _find_by_id(collection: Any, ids: Iterable[str], fields: Document | None = None) -> Iterator[Document]:
+    wanted = list(ids)
+    with _translated():
+        for start in range(0, len(wanted), READ_BATCH):
+            yield from collection.find({"_id": {"$in": wanted[start : start + READ_BATCH]}}, fields)
 
 
-def _whole_seconds(start: datetime, end: datetime) -> Document:
-    last = end.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
-    return {"$gte": start.astimezone(UTC).replace(microsecond=0), "$lt": last}
+def _write(documents: Sequence[Document], write: BulkWrite) -> list[Refusal]:
+    """Write all at once; when a document cannot even be encoded, write one by one to find which."""
+    if not documents:
+        return []
+    try:
+        with _translated():
+            return _refused(documents, write)
+    except (BSONError, OverflowError, TypeError, ValueError) as error:
+        if len(documents) == 1:
+            return [Refusal(documents[0]["_id"], f"{type(error).__name__}: {error}"[:300])]
+        return [refusal for document in documents for refusal in _write([document], write)]
 
 
-def _insert(collection: Any, documents: Sequence[Document]) -> list[Refusal]:
-    return _refused(documents, lambda: collection.insert_many(documents, ordered=False))
-
-
-def _refused(documents: Sequence[Document], write: Any) -> list[Refusal]:
+def _refused(documents: Sequence[Document], write: BulkWrite) -> list[Refusal]:
     """Run a bulk write; a duplicate key means that the document is stored already."""
     try:
-        write()
+        write(documents)
     except BulkWriteError as error:
         if error.details.get("writeConcernErrors"):
             raise StoreUnavailable("MongoDB did not confirm the write") from error
@@ -247,18 +247,3 @@ def _refused(documents: Sequence[Document], write: Any) -> list[Refusal]:
             if failed["code"] != DUPLICATE_KEY
         ]
     return []
-
-
-def _each_alone_if_needed(documents: Sequence[Document], write: Any) -> list[Refusal]:
-    """Write all at once; when a document cannot even be encoded, write one by one to find which."""
-    if not documents:
-        return []
-    try:
-        refusals: list[Refusal] = write(documents)
-    except (BSONError, DocumentTooLarge, OverflowError, TypeError, ValueError) as error:
-        if len(documents) == 1:
-            return [Refusal(documents[0]["_id"], f"{type(error).__name__}: {error}"[:300])]
-        return [refusal for document in documents for refusal in _each_alone_if_needed([document], write)]
-    except PyMongoError as error:
-        raise StoreUnavailable(f"MongoDB: {_in_short(error)}") from error
-    return refusals
