@@ -14,7 +14,7 @@ from batch_flows.health_summary.facts import (
     slowest_hours,
 )
 from batch_flows.health_summary.history import History
-from batch_flows.health_summary.words import share
+from sextant.pages.words import share
 
 
 def sentence(health: Health) -> str:

@@ -47,10 +47,11 @@ class ModelWeek:
 
     @property
     def latency_ms(self) -> float | None:
-        """Mean over the predictions of all hours that know their latency."""
-        timed = [(hour.rows, hour.latency_ms) for hour in self.hours.values() if hour.latency_ms is not None]
-        rows = sum(count for count, _ in timed)
-        return sum(count * latency for count, latency in timed) / rows if rows else None
+        """Mean over the predictions that know their latency."""
+        timed = sum(hour.timed for hour in self.hours.values())
+        return (
+            sum(hour.timed * (hour.latency_ms or 0.0) for hour in self.hours.values()) / timed if timed else None
+        )
 
     @property
     def rows_with_target(self) -> int:

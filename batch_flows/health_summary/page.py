@@ -20,7 +20,7 @@ from batch_flows.health_summary.facts import (
 )
 from batch_flows.health_summary.figures import figures
 from batch_flows.health_summary.history import History, alarm_step
-from batch_flows.health_summary.words import UNKNOWN, duration, share
+from sextant.pages.words import UNKNOWN, share, span
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -126,7 +126,7 @@ def _availability(health: Health, history: History) -> Table:
 
 def _alarms(health: Health, history: History) -> Table:
     rows = [
-        (line.name, line.about or UNKNOWN, line.severity or UNKNOWN, str(line.times), duration(line.total),
+        (line.name, line.about or UNKNOWN, line.severity or UNKNOWN, str(line.times), span(line.total),
          _time(line.last_start))
         for line in alarm_lines(history)
     ]  # fmt: skip
@@ -135,7 +135,7 @@ def _alarms(health: Health, history: History) -> Table:
         ("Alarm", "About", "Severity", "Times", "In all", "Last began"),
         rows,
         "No alarm fired.",
-        f"Times are exact to {duration(alarm_step(health.window))}.",
+        f"Times are exact to {span(alarm_step(health.window))}.",
     )
 
 

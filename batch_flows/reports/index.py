@@ -14,10 +14,11 @@ from batch_flows.reports.entry import Entry, entry_of
 from batch_flows.reports.html_file import write_atomically
 from sextant.contracts.errors import Retryable, SextantError
 from sextant.infrastructure.settings import load_settings
-from sextant.pages.drift_line import DriftLine, draw
+from sextant.pages.charts import Sparkline, sparkline
 
 INDEX = "index.html"
 MOST_LISTED = 500
+LONGEST_LINE = 60
 MOST_NAMED = 5
 MOST_ATTEMPTS = 20  # in a folder that never rests, the next run brings what is missing
 LARGEST_SUMMARY = 1 << 20
@@ -34,7 +35,9 @@ class ModelCard:
     name: str
     newest: Entry
     reports: int
-    line: DriftLine | None
+    line: Sparkline | None
+    drifted: bool
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,10 @@ def _card(name: str, entries: list[Entry]) -> ModelCard:
     newest_window_first = sorted(entries, key=lambda entry: (entry.end, entry.created_at), reverse=True)
     newest = next((entry for entry in newest_window_first if entry.judges_drift), entries[0])
     shares = [entry.drift_share for entry in reversed(newest_window_first) if entry.drift_share is not None]
-    return ModelCard(name, newest, len(entries), draw(shares))
+    drawn = shares[-LONGEST_LINE:]
+    last = drawn[-1] if drawn else 0.0
+    text = f"largest drift score in the last {len(drawn)} reports; newest: {last:.3g} times its threshold"
+    return ModelCard(name, newest, len(entries), sparkline(drawn, bounded=True), last > 1, text)
 
 
 def _template_environment() -> Environment:

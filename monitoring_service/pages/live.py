@@ -14,9 +14,7 @@ from sextant.evaluation.performance.error_growth import ErrorGrowth
 from sextant.evaluation.performance.estimation import ESTIMATED
 from sextant.evaluation.performance.measures import HEADLINE
 from sextant.evaluation.quality import ColumnQuality
-from sextant.pages.chart import Chart, Points
-from sextant.pages.chart import draw as draw_chart
-from sextant.pages.sparkline import Sparkline, draw
+from sextant.pages.charts import Chart, Points, Sparkline, line_chart, sparkline
 from sextant.pages.words import age, duration, number, pace
 
 TITLES: dict[Task, str] = {"regression": "Mean absolute error", "classification": "Accuracy"}
@@ -145,7 +143,7 @@ def _features(latest: Outcome, history: Sequence[Outcome]) -> list[FeatureRow]:
             drifted=column.drifted,
             quality=_quality(latest.evaluation.quality.get(column.column)),
             bad_quality=column.column in bad,
-            line=draw(_shares(column.column, history)),
+            line=sparkline(_shares(column.column, history)),
         )
         for column in latest.evaluation.drift.values()
     ]
@@ -208,7 +206,7 @@ def _course(history: Sequence[Outcome], measure: str, reference: float | None) -
     estimated = [(o.evaluated_at, o.evaluation.estimated.get(ESTIMATED + measure)) for o in history]
     lines = {"realised": _known(realised), "estimated": _known(estimated)}
     over = (history[0].evaluated_at, history[-1].evaluated_at)
-    return draw_chart({name: points for name, points in lines.items() if points}, level=reference, over=over)
+    return line_chart({name: points for name, points in lines.items() if points}, level=reference, over=over)
 
 
 def _known(points: Sequence[tuple[datetime, float | None]]) -> Points:

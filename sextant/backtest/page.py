@@ -19,7 +19,7 @@ from sextant.backtest.summary import (
 from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.performance.estimation import ESTIMATED
 from sextant.evaluation.performance.measures import HEADLINE
-from sextant.pages.chart import Chart, Points, Span, draw
+from sextant.pages.charts import Chart, Points, Span, line_chart
 from sextant.pages.words import number
 
 
@@ -80,7 +80,7 @@ def _signal_panel(result: BacktestResult, summary: BacktestSummary, signal: Sign
         f"highest {signal.highest:.2f} times the threshold",
         level="threshold",
         alarmed=signal.alarms > 0,
-        chart=draw({"realised": points}, level=1.0, over=_span(result), shaded=episodes),
+        chart=line_chart({"realised": points}, level=1.0, over=_span(result), shaded=episodes),
     )
 
 
@@ -95,7 +95,7 @@ def _performance_panel(result: BacktestResult) -> Panel | None:
     if not level:
         return None
     facts = f"{' and '.join(present)} against {number(level)} on the reference"
-    return Panel(name, facts, "reference", False, draw(present, level=level, over=_span(result)))
+    return Panel(name, facts, "reference", False, line_chart(present, level=level, over=_span(result)))
 
 
 def _course(steps: Sequence[Step], name: str) -> Points:

@@ -1,9 +1,7 @@
 """A versioned model on disk: data/models/<name>/<version>/ with a manifest that vouches for every file."""
 
 import hashlib
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sextant.contracts.errors import BundleError
+from sextant.contracts.files import write_atomically
 from sextant.contracts.schema import RESERVED_COLUMNS, FeatureSchema, Task
 
 if TYPE_CHECKING:
@@ -141,10 +140,4 @@ def set_current(models_dir: Path, name: str, version: str) -> None:
     folder = models_dir / name
     if not (folder / version / MANIFEST).is_file():
         raise BundleError(f"model {name!r} has no version {version!r} in {models_dir}")
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".current-")
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(version + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(folder / CURRENT)
+    write_atomically(folder / CURRENT, version + "\n")

@@ -20,10 +20,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class HourlyTraffic:
-    """The predictions of one hour: how many, and how long they took on average."""
+    """The predictions of one hour, how many of them know how long they took, and how long that was on average."""
 
     rows: int
-    latency_ms: float
+    timed: int
+    latency_ms: float | None
 
 
 def stored(data: Document) -> Document:

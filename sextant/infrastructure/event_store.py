@@ -144,6 +144,7 @@ class EventStore:
         Counted here, over a stream of times: nx-27017 finds no document by a date in an aggregation.
         """
         rows: Counter[datetime] = Counter()
+        timed: Counter[datetime] = Counter()
         latency: defaultdict[datetime, float] = defaultdict(float)
         fields = {"created_at": 1, "latency_ms": 1}
         query = {"model": model, "created_at": whole_seconds(start, end)}
@@ -152,8 +153,13 @@ class EventStore:
                 if start <= document["created_at"] < end:
                     hour = document["created_at"].replace(minute=0, second=0, microsecond=0)
                     rows[hour] += 1
-                    latency[hour] += document.get("latency_ms") or 0.0
-        return {hour: HourlyTraffic(rows[hour], latency[hour] / rows[hour]) for hour in sorted(rows)}
+                    if isinstance(taken := document.get("latency_ms"), int | float):
+                        timed[hour] += 1
+                        latency[hour] += taken
+        return {
+            hour: HourlyTraffic(count, timed[hour], latency[hour] / timed[hour] if timed[hour] else None)
+            for hour, count in sorted(rows.items())
+        }
 
     def models(self) -> list[str]:
         """Every model that has a prediction stored, sorted."""

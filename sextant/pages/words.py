@@ -1,6 +1,9 @@
 """Numbers and times as people read them on a page."""
 
-from datetime import datetime
+import math
+from datetime import datetime, timedelta
+
+UNKNOWN = "–"  # noqa: RUF001 - an en dash, as tables have it
 
 
 def number(value: float | None) -> str:
@@ -30,3 +33,19 @@ def pace(per_second: float) -> str:
         if per_second * length >= 1:
             return f"{number(per_second * length)} rows/{unit}"
     return f"{number(per_second * 86_400)} rows/d"
+
+
+def share(ratio: float | None, decimals: int = 1) -> str:
+    """A ratio in per cent, cut and not rounded: only what is whole reads 100 %."""
+    if ratio is None:
+        return UNKNOWN
+    scale = 10.0**decimals
+    return f"{math.floor(ratio * 100 * scale + 1e-9) / scale:.{decimals}f} %"
+
+
+def span(length: timedelta) -> str:
+    """A stretch of time in its two largest units: days and hours, hours and minutes, or minutes."""
+    hours, minutes = divmod(round(length / timedelta(minutes=1)), 60)
+    days, hours = divmod(hours, 24)
+    said = [f"{number} {unit}" for number, unit in ((days, "d"), (hours, "h"), (minutes, "min")) if number]
+    return " ".join(said[:2]) or "0 min"

@@ -105,8 +105,16 @@ def test_traffic_is_told_by_the_hour(store):
     spread = [prediction(n, created_at=NOON + timedelta(minutes=25 * n), latency_ms=float(n)) for n in range(6)]
     store.add_predictions(spread)
     found = store.hourly("taxi", NOON, NOON + timedelta(hours=2))
-    assert found == {NOON: HourlyTraffic(3, 1.0), NOON + timedelta(hours=1): HourlyTraffic(2, 3.5)}
+    assert found == {NOON: HourlyTraffic(3, 3, 1.0), NOON + timedelta(hours=1): HourlyTraffic(2, 2, 3.5)}
     assert store.hourly("iris", NOON, NOON + timedelta(hours=2)) == {}
+
+
+def test_a_prediction_of_unknown_latency_does_not_make_its_hour_faster(store):
+    later = NOON + timedelta(hours=1)
+    unknown = [prediction(2, latency_ms=None), prediction(3, latency_ms=None, created_at=later)]
+    store.add_predictions([prediction(1, latency_ms=6.0), *unknown])
+    found = store.hourly("taxi", NOON, NOON + timedelta(hours=2))
+    assert found == {NOON: HourlyTraffic(2, 1, 6.0), later: HourlyTraffic(1, 0, None)}
 
 
 def test_old_predictions_are_found_oldest_first_and_deleted_with_their_targets(store):

@@ -28,10 +28,10 @@ from batch_flows.health_summary.history import Alarm, Count, History, alarm_step
 from batch_flows.health_summary.labels import hourly_parts
 from batch_flows.health_summary.page import render
 from batch_flows.health_summary.prometheus_api import PrometheusApi, PrometheusAway, QueryRefused, Series
-from batch_flows.health_summary.words import duration, share
 from batch_flows.time_range import Window
 from sextant.contracts.errors import Rejected
 from sextant.infrastructure.documents import HourlyTraffic
+from sextant.pages.words import share, span
 from tests.browser import needs_chromium, open_page
 
 START = datetime(2026, 3, 2, 0, tzinfo=UTC)
@@ -52,7 +52,9 @@ def report(number: int, drifted: bool | None, *columns: str, **more: Any) -> dic
 
 
 def week(*reports: Mapping[str, Any], model: str = "taxi", hours: int = 30) -> ModelWeek:
-    traffic = {START + number * HOUR: HourlyTraffic(10 + number, 2.0 + number) for number in range(hours)}
+    traffic = {
+        START + number * HOUR: HourlyTraffic(10 + number, 10 + number, 2.0 + number) for number in range(hours)
+    }
     labelled = dict.fromkeys(traffic, 0.5)
     return ModelWeek(model, traffic, labelled, verdicts_in(WINDOW, reports)[0])
 
@@ -124,10 +126,11 @@ def test_a_report_of_another_form_is_counted_and_left_out(broken: dict[str, Any]
 
 
 def test_latency_is_the_mean_over_predictions_and_coverage_over_rows() -> None:
-    traffic = {START: HourlyTraffic(30, 2.0), START + HOUR: HourlyTraffic(10, 6.0)}
-    model = ModelWeek("taxi", traffic | {START + 2 * HOUR: HourlyTraffic(5, None)}, {START: 0.2}, [])
+    traffic = {START: HourlyTraffic(60, 30, 2.0), START + HOUR: HourlyTraffic(10, 10, 6.0)}
+    model = ModelWeek("taxi", traffic | {START + 2 * HOUR: HourlyTraffic(5, 0, None)}, {START: 0.2}, [])
     assert model.latency_ms == 3.0
-    assert (model.rows_with_target, model.coverage) == (6, 6 / 45)
+    assert (model.rows_with_target, model.coverage) == (12, 12 / 75)
+    assert ModelWeek("taxi", {START: HourlyTraffic(5, 0, None)}, {}, []).latency_ms is None
     assert ModelWeek("idle", {}, {}, []).coverage is None
 
 
@@ -264,7 +267,7 @@ def test_only_what_is_whole_reads_100_per_cent(value: float, said: str) -> None:
 
 def test_spans_of_time_are_said_in_two_units() -> None:
     spans = (timedelta(days=2, hours=3, minutes=4), timedelta(hours=1), 5 * MINUTE, timedelta(seconds=5))
-    assert [duration(span) for span in spans] == ["2 d 3 h", "1 h", "5 min", "0 min"]
+    assert [span(length) for length in spans] == ["2 d 3 h", "1 h", "5 min", "0 min"]
 
 
 def test_the_document_has_the_fields_of_the_design_and_no_name_of_others_as_a_key() -> None:

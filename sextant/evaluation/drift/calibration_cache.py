@@ -1,7 +1,6 @@
 """Calibrations kept as JSON files, so that a restart and the batch flows need not resample again."""
 
 import hashlib
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from sextant.contracts.files import write_atomically
 from sextant.evaluation.drift.calibration import (
     Calibration,
     ColumnThresholds,
@@ -110,8 +110,4 @@ def _thresholds(kept: dict[str, Any]) -> ColumnThresholds:
 
 def _write(path: Path, calibration: Calibration) -> None:
     with suppress(OSError):  # a folder that is full or read-only costs a calibration at each start, nothing else
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".calibration-") as staging:
-            staged = Path(staging) / path.name
-            staged.write_bytes(orjson.dumps(asdict(calibration), option=orjson.OPT_INDENT_2))
-            staged.replace(path)
+        write_atomically(path, orjson.dumps(asdict(calibration), option=orjson.OPT_INDENT_2))
