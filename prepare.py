@@ -8,8 +8,7 @@ from pathlib import Path
 from sextant.contracts.errors import SextantError
 from sextant.infrastructure.settings import load_settings
 from sextant.training.preparation import Prepared, prepare
-from sextant.use_cases.catalogue import NAMES, use_case
-from sextant.use_cases.sources import SourceRequest
+from sextant.use_cases.use_case import NAMES, SourceRequest, load_use_case
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,17 +16,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = load_settings(**({"data_dir": options.data_dir} if options.data_dir else {}))
-        wanted = use_case(options.model)
+        use_case = load_use_case(options.model)
         request = SourceRequest(
             options.source, settings.data_dir / "raw", reference=options.reference, traffic=options.traffic
         )
-        source = wanted.open_source(request)
-        _report(prepare(wanted, source, settings.models_dir, seed=options.seed, force=options.force))
+        source = use_case.open_source(request)
+        _report(prepare(use_case, source, settings.models_dir, seed=options.seed, force=options.force))
     except SextantError as error:
         print(f"prepare.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("prepare.py: stopped; a download goes on where it was when you start it again", file=sys.stderr)
+        print("prepare.py: stopped; a download resumes where it stopped when you run this again", file=sys.stderr)
         return 130
     return 0
 
@@ -38,15 +37,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--source",
         default="auto",
-        help="tlc: download real months; synthetic: made up, offline; auto: tlc, or else synthetic; "
+        help="tlc: download real months; synthetic: generated offline; auto: tlc, or else synthetic; "
         "or a folder of green_tripdata_YYYY-MM.parquet (default: %(default)s)",
     )
     parser.add_argument(
         "--reference", metavar="YYYY-MM", help="month to learn from (default: 2021-01 or the earliest)"
     )
     parser.add_argument("--traffic", metavar="YYYY-MM", help="month to replay (default: 2022-01 or the latest)")
-    parser.add_argument("--seed", type=int, default=0, help="randomness of the training (default: %(default)s)")
-    parser.add_argument("--force", action="store_true", help="train again even if the same bundle is there")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the training (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="train again even if the same bundle exists")
     parser.add_argument("--data-dir", type=Path, help="default: DATA_DIR, or data")
     return parser
 
@@ -54,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 def _report(prepared: Prepared) -> None:
     bundle, manifest = prepared.bundle, prepared.bundle.manifest
     if prepared.model is None:
-        print(f"{manifest.name} {manifest.version} is there already; nothing to do (--force trains it again)")
+        print(f"{manifest.name} {manifest.version} already exists; nothing to do (--force trains it again)")
     else:
         for name, value in prepared.model.metrics.items():
             baseline = prepared.model.baseline.get(name)

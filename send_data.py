@@ -1,4 +1,4 @@
-"""Replays rows as live traffic, drifted if so wished, and sends the ground truth after them."""
+"""Replays rows as live traffic, optionally drifted, and sends their targets after them."""
 
 import argparse
 import math
@@ -9,12 +9,9 @@ from pathlib import Path
 
 from sextant.contracts.errors import SextantError
 from sextant.infrastructure.settings import Settings, load_settings
-from sextant.traffic.drift import parse_drift
-from sextant.traffic.rows import PERIODS, TRAFFIC
-from sextant.traffic.sending import STOPPED, ReplayPlan, Sender, say, send_csv, send_replay
-from sextant.use_cases.catalogue import NAMES, use_case
-from sextant.use_cases.sources import SourceRequest
-from sextant.use_cases.use_case import UseCase
+from sextant.traffic.rows import PERIODS, TRAFFIC, parse_drift
+from sextant.traffic.sending import STOPPED, ReplayPlan, Sender, say, send_replay, send_targets_file
+from sextant.use_cases.use_case import NAMES, SourceRequest, UseCase, load_use_case
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,12 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = load_settings(**({"data_dir": options.data_dir} if options.data_dir else {}))
-        wanted = use_case(options.model)
+        use_case = load_use_case(options.model)
         key = min(settings.api_keys, default=None)
-        sender = Sender(wanted, options.url or settings.prediction_url, key, patience=options.wait)
-        if options.targets_csv:
-            return send_csv(sender, options.targets_csv)
-        return send_replay(sender, _plan(options, wanted, settings), settings.models_dir)
+        sender = Sender(use_case, options.url or settings.prediction_url, key, retry_seconds=options.wait)
+        if options.targets:
+            return send_targets_file(sender, options.targets, settings.models_dir)
+        return send_replay(sender, _plan(options, use_case, settings), settings.models_dir)
     except (SextantError, OSError) as error:
         print(f"send_data.py: {error}", file=sys.stderr)
         return 1
@@ -36,12 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
-def _plan(options: argparse.Namespace, wanted: UseCase, settings: Settings) -> ReplayPlan:
-    drifts = [parse_drift(text, wanted.limits) for text in options.drift]
+def _plan(options: argparse.Namespace, use_case: UseCase, settings: Settings) -> ReplayPlan:
+    drifts = [parse_drift(text, use_case.limits) for text in options.drift]
     raw_dir = settings.data_dir / "raw"
     request = SourceRequest(options.source, raw_dir, options.reference, options.traffic, say)
     return ReplayPlan(
-        source=wanted.open_source(request),
+        source=use_case.open_source(request),
         period=options.period,
         drifts=drifts,
         count=options.count,
@@ -74,12 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="FEATURE=FACTOR",
         help="multiply a numerical feature; FEATURE=CATEGORY=SHARE sets a categorical one in a share of the rows; "
-        "may be given again; the ground truth stays as it was",
+        "may be repeated; the targets stay as they were",
     )
     rows.add_argument("--count", type=_number(int, 1), default=1_000, help="rows to send (default: %(default)s)")
     rows.add_argument("--seed", type=int, default=0, help="order of the rows (default: %(default)s)")
     pace = parser.add_argument_group("how")
-    pace.add_argument("--rate", type=_number(float, 0.001), help="rows a second (default: as fast as it goes)")
+    pace.add_argument("--rate", type=_number(float, 0.001), help="rows a second (default: unlimited)")
     pace.add_argument("--concurrency", type=_number(int, 1, 256), default=4, help="threads (default: %(default)s)")
     pace.add_argument(
         "--batch", type=_number(int, 1, 1_000), default=1, help="rows a request (default: %(default)s)"
@@ -89,9 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         type=_number(float, 0),
         default=2.0,
         metavar="SECONDS",
-        help="from a prediction to its ground truth (default: %(default)s)",
+        help="from a prediction to its target (default: %(default)s)",
     )
-    pace.add_argument("--no-feedback", action="store_true", help="send no ground truth")
+    pace.add_argument("--no-feedback", action="store_true", help="send no targets")
     pace.add_argument("--url", help="of the prediction service (default: PREDICTION_URL)")
     pace.add_argument(
         "--wait",
@@ -102,7 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     files = parser.add_argument_group("files")
     files.add_argument(
-        "--targets-csv", type=Path, metavar="FILE", help="send only this ground truth: prediction_id,target"
+        "--targets",
+        "--targets-csv",
+        type=Path,
+        metavar="FILE",
+        help="send only the targets in this CSV or Parquet file, which `python -m batch_flows.import_targets` "
+        "reads too: prediction_id,target",
     )
     files.add_argument(
         "--accepted-ids", type=Path, metavar="FILE", help="write the id of every accepted prediction"

@@ -29,8 +29,7 @@ from sextant.evaluation.performance.error_growth import ErrorGrowth
 from sextant.evaluation.reference import Reference
 from sextant.infrastructure.settings import load_settings
 from sextant.traffic.rows import HOLDOUT, replayed, shuffled
-from sextant.use_cases.catalogue import use_case
-from sextant.use_cases.sources import SourceRequest
+from sextant.use_cases.use_case import SourceRequest, load_use_case
 
 MODEL = "taxi"
 STEPS = 20  # evaluations while the rows of a window are replaced once
@@ -219,7 +218,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Print false alerts of undrifted streams, then the delays of longer distances: median to longest."""
     settings, asked = load_settings(), options()
-    case, bundle, rows = use_case(MODEL), load_bundle(settings.models_dir, MODEL), asked.rows
+    case, bundle, rows = load_use_case(MODEL), load_bundle(settings.models_dir, MODEL), asked.rows
     random, every = np.random.default_rng(asked.seed), int(settings.evaluate_every)
     source = case.open_source(SourceRequest(asked.source, settings.data_dir / "raw"))
     holdout, predicted = replayed(case, source, HOLDOUT), judge(bundle)

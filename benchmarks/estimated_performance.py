@@ -26,9 +26,8 @@ from sextant.evaluation.reference import Reference
 from sextant.infrastructure.settings import load_settings
 from sextant.traffic.rows import HOLDOUT, TRAFFIC, replayed
 from sextant.training.export import OnnxModel
-from sextant.use_cases.catalogue import use_case
-from sextant.use_cases.sources import Source, SourceRequest
-from sextant.use_cases.use_case import UseCase, clean
+from sextant.training.split import clean
+from sextant.use_cases.use_case import Source, SourceRequest, UseCase, load_use_case
 
 SHIFTS = {"taxi": ("trip_distance", 1.3), "iris": ("petal_length", 1.1)}
 """The feature of each model that is made to drift, and the factor."""
@@ -145,7 +144,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[500, 2_000])
     parser.add_argument("--models-dir", type=Path, default=settings.models_dir)
     arguments = parser.parse_args()
-    bundle, case = load_bundle(arguments.models_dir, arguments.model), use_case(arguments.model)
+    bundle, case = load_bundle(arguments.models_dir, arguments.model), load_use_case(arguments.model)
     source = case.open_source(SourceRequest(arguments.source, settings.data_dir / "raw"))
     reference = Reference.prepare(bundle.manifest, bundle.reference())
     estimator, measure = timed(reference), HEADLINE[case.task]

@@ -24,9 +24,8 @@ from sextant.evaluation.reference import Reference
 from sextant.infrastructure.settings import load_settings
 from sextant.traffic.rows import HOLDOUT, TRAFFIC, replayed
 from sextant.training.export import OnnxModel
-from sextant.use_cases.catalogue import use_case
-from sextant.use_cases.sources import Source, SourceRequest
-from sextant.use_cases.use_case import Examples, clean
+from sextant.training.split import clean
+from sextant.use_cases.use_case import Examples, Source, SourceRequest, load_use_case
 
 MODEL = "taxi"
 SHIFT = 1.3
@@ -56,7 +55,7 @@ class Thresholds:
 
 def populations(bundle: ModelBundle, source: Source) -> Mapping[str, Window]:
     """What windows are drawn from: undrifted rows, longer distances, and the later period if there is one."""
-    case, schema = use_case(MODEL), bundle.manifest.feature_schema
+    case, schema = load_use_case(MODEL), bundle.manifest.feature_schema
     model = OnnxModel(bundle.file(ONNX_MODEL).read_bytes(), schema, bundle.manifest.task)
 
     def of(examples: Examples) -> Window:
@@ -106,7 +105,7 @@ def main() -> None:
     parser.add_argument("--models-dir", type=Path, default=settings.models_dir)
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.models_dir, MODEL)
-    source = use_case(MODEL).open_source(SourceRequest(arguments.source, settings.data_dir / "raw"))
+    source = load_use_case(MODEL).open_source(SourceRequest(arguments.source, settings.data_dir / "raw"))
     reference = Reference.prepare(bundle.manifest, bundle.reference())
     rate = settings.false_alarm_rate
     thresholds = Thresholds.of(reference, bundle.reference_sha256, settings.data_dir / "calibration", rate)

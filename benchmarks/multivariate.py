@@ -22,8 +22,7 @@ from sextant.evaluation.drift.column import measure_drift
 from sextant.evaluation.drift.multivariate import DomainClassifier
 from sextant.evaluation.reference import Reference
 from sextant.infrastructure.settings import load_settings
-from sextant.use_cases.catalogue import use_case
-from sextant.use_cases.sources import SourceRequest
+from sextant.use_cases.use_case import SourceRequest, load_use_case
 
 Change = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
 
@@ -130,7 +129,7 @@ def main() -> None:
     parser.add_argument("--models-dir", type=Path, default=settings.models_dir)
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.models_dir, MODEL)
-    source = use_case(MODEL).open_source(SourceRequest(arguments.source, settings.data_dir / "raw"))
+    source = load_use_case(MODEL).open_source(SourceRequest(arguments.source, settings.data_dir / "raw"))
     reference = Reference.prepare(bundle.manifest, bundle.reference())
     print(f"{len(reference.frame):,} reference rows, rate {settings.false_alarm_rate}")
     judge = Judge.of(reference, settings.false_alarm_rate)

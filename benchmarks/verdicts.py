@@ -24,9 +24,8 @@ from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.reference import Reference
 from sextant.infrastructure.settings import load_settings
 from sextant.traffic.rows import HOLDOUT, TRAFFIC, replayed
-from sextant.use_cases.catalogue import use_case
-from sextant.use_cases.sources import Source, SourceRequest
-from sextant.use_cases.use_case import Examples, UseCase, clean
+from sextant.training.split import clean
+from sextant.use_cases.use_case import Examples, Source, SourceRequest, UseCase, load_use_case
 
 WORSE = 1.5
 BLANKED = 0.05
@@ -165,7 +164,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[500, 2_000])
     parser.add_argument("--models-dir", type=Path, default=settings.models_dir)
     arguments = parser.parse_args()
-    bundle, case = load_bundle(arguments.models_dir, arguments.model), use_case(arguments.model)
+    bundle, case = load_bundle(arguments.models_dir, arguments.model), load_use_case(arguments.model)
     source = case.open_source(SourceRequest(arguments.source, settings.data_dir / "raw"))
     reference, rate = Reference.prepare(bundle.manifest, bundle.reference()), settings.false_alarm_rate
     undrifted = judged_rows(bundle, case, replayed(case, source, HOLDOUT))

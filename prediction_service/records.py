@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from prediction_service.errors import InvalidInput
 from prediction_service.predictor import Predictor
-from sextant.contracts.events import Value
+from sextant.contracts.events import PREDICTION_ID, Value
 from sextant.contracts.schema import Feature
 
 MAX_RECORDS = 1_000
@@ -40,9 +40,7 @@ Category = Annotated[
     BeforeValidator(_category),
     WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1, "maxLength": 1000}, {"type": "integer"}]}),
 ]
-PredictionId = Annotated[
-    str, Field(strict=True, pattern=r"^[\x21-\x7e]{1,128}$", description="Set it to retry safely")
-]
+PredictionId = Annotated[str, Field(strict=True, pattern=PREDICTION_ID, description="Set it to retry safely")]
 
 
 class Feedback(BaseModel):

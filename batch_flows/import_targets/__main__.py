@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch_flows.import_targets.file import open_target_file
-from batch_flows.import_targets.rejects import reject_path
+from batch_flows.import_targets.staging import reject_path
+from batch_flows.import_targets.summary import FLOW
 from batch_flows.orchestration.command import run_command
 from sextant.contracts.model_bundle import load_bundle
 from sextant.infrastructure.settings import Settings
+from sextant.infrastructure.target_files import open_target_file
 
 if TYPE_CHECKING:
     from prefect import Flow
     from prefect.client.schemas.objects import State
 
-NAME = "import-targets"
 HELP = """\
 Store ground truth from a CSV or Parquet file with the columns prediction_id and target.
 
@@ -29,7 +29,7 @@ Nothing is stored before the whole file has been read.
   matched    The prediction is stored.
   unknown    It is not; the target is stored all the same, since it may come first.
   malformed  The row cannot be a target of this model; it goes to the reject file,
-             which can be put right and imported itself.
+             which can be corrected and imported itself.
 
 The same file again changes nothing. Where another value is stored for a prediction, the
 one received later counts: a row with a later received_at replaces it; a row without
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Import once; 0 when it completed, 1 when it failed or nothing was usable, 2 when the request is wrong."""
     with _progress_for_people():
-        return run_command(NAME, _parser(), _parameters, _flow, arguments)
+        return run_command(FLOW, _parser(), _parameters, _flow, arguments)
 
 
 def _flow() -> "Flow[..., State[Any]]":
@@ -85,7 +85,7 @@ def _progress_for_people() -> Iterator[None]:
         yield
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(f"{NAME}: %(message)s"))
+    handler.setFormatter(logging.Formatter(f"{FLOW}: %(message)s"))
     log = logging.getLogger("batch_flows")
     log.addHandler(handler)
     log.setLevel(logging.INFO)

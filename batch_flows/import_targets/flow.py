@@ -10,10 +10,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from batch_flows.import_targets import steps as target_steps
-from batch_flows.import_targets.merge import ImportRules
-from batch_flows.import_targets.rejects import reject_path
-from batch_flows.import_targets.staging import staging_path
-from batch_flows.import_targets.summary import FLOW, Counts, ImportSummary
+from batch_flows.import_targets.staging import reject_path, staging_path
+from batch_flows.import_targets.summary import FLOW, Counts, ImportRules, ImportSummary
 from batch_flows.reports import steps
 from sextant.contracts.errors import SextantError
 from sextant.contracts.events import stored_time

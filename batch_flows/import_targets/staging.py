@@ -1,16 +1,19 @@
-"""Rows of one import on their way to MongoDB, in a temporary SQLite file: memory does not grow with the input."""
+"""Rows of one import on disk: targets in SQLite on their way to MongoDB, rejects in a CSV file."""
 
+import csv
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
-from batch_flows.import_targets.file import Row
-from batch_flows.import_targets.rows import CheckedRow
-from sextant.contracts.errors import Retryable
+from sextant.contracts.errors import Rejected, Retryable
+from sextant.contracts.target_rows import CheckedTarget, RejectedTarget
+
+REJECT_COLUMNS = ("reason", "prediction_id", "target", "model", "received_at")
 
 SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -32,30 +35,11 @@ WHERE target.received_at IS NULL OR excluded.received_at IS NULL OR excluded.rec
 """
 
 
-class RejectedRow(NamedTuple):
-    """A row that cannot be stored, why, and its text, so that it can be put right and imported again."""
-
-    line: int
-    reason: str
-    prediction_id: str
-    target: str
-    model: str
-    received_at: str
-
-    @classmethod
-    def of_row(cls, row: Row, reason: str) -> Self:
-        """A row that is malformed as it stands in the file."""
-        return cls(row.line, reason, row.prediction_id, row.target, row.model, row.received_at)
-
-    @classmethod
-    def of_checked(cls, row: CheckedRow, reason: str) -> Self:
-        """A row that is well-formed but does not fit what is stored."""
-        received_at = row.received_at.isoformat() if row.received_at else ""
-        return cls(row.line, reason, row.prediction_id, str(row.target), "", received_at)
-
-
 class Staging:
-    """Targets, one for each prediction, and the rejected rows; a context that closes the file."""
+    """Targets, one for each prediction, and the rejected rows, so that memory does not grow with the input.
+
+    A context manager that closes the file.
+    """
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path)
@@ -67,7 +51,7 @@ class Staging:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def add(self, rows: Iterable[CheckedRow]) -> None:
+    def add(self, rows: Iterable[CheckedTarget]) -> None:
         """Keep the targets; of those for one prediction, the last."""
         times = (
             (row, row.received_at.isoformat(timespec="milliseconds") if row.received_at else None) for row in rows
@@ -75,7 +59,7 @@ class Staging:
         self._db.executemany(ADD, ((row.prediction_id, row.line, row.target, time) for row, time in times))
         self._db.commit()
 
-    def reject(self, rows: Iterable[RejectedRow]) -> None:
+    def reject(self, rows: Iterable[RejectedTarget]) -> None:
         """Keep rejected rows; the same line again changes nothing."""
         self._db.executemany("INSERT OR REPLACE INTO reject VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._db.commit()
@@ -93,11 +77,11 @@ class Staging:
     def _count(self, table: str) -> int:
         return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - our own names
 
-    def chunk(self, first: int, count: int) -> list[CheckedRow]:
+    def chunk(self, first: int, count: int) -> list[CheckedTarget]:
         """Targets number first to first + count - 1, from 0."""
         query = "SELECT line, prediction_id, value, received_at FROM target WHERE place > ? AND place <= ?"
         return [
-            CheckedRow(line, prediction_id, value, datetime.fromisoformat(time) if time else None)
+            CheckedTarget(line, prediction_id, value, datetime.fromisoformat(time) if time else None)
             for line, prediction_id, value, time in self._db.execute(query, (first, first + count))
         ]
 
@@ -108,7 +92,7 @@ class Staging:
 
 @contextmanager
 def staging_path() -> Iterator[Path]:
-    """Where a Staging may be for now; raises Retryable when the temporary folder cannot take it (see TMPDIR)."""
+    """A temporary path for a Staging; raises Retryable when the temporary folder cannot hold it (see TMPDIR)."""
     try:
         with tempfile.TemporaryDirectory(prefix="import-targets-") as folder:
             yield Path(folder) / "rows.db"
@@ -116,3 +100,52 @@ def staging_path() -> Iterator[Path]:
         raise Retryable(f"cannot keep rows in {tempfile.gettempdir()}: {error}") from error
     except OSError as error:
         raise Retryable(f"cannot use a temporary folder: {error.strerror or error}") from error
+
+
+def reject_path(path: Path, chosen: Path | None) -> Path:
+    """Where the rejects of a file go; raises Rejected rather than overwrite a file that is not a reject file."""
+    rejects = chosen or path.with_name(f"{path.name}.rejected.csv")
+    if rejects.absolute() == path.absolute() or (rejects.exists() and not _is_ours(rejects)):
+        raise Rejected(f"{rejects} exists and is not a reject file; name another file for the rejects")
+    if not rejects.parent.is_dir():
+        raise Rejected(f"there is no folder {rejects.parent} for the rejects")
+    return rejects
+
+
+def write_reject_file(rejects: Path, rows: Iterable[Sequence[object]], counted_in: str) -> None:
+    """Write the malformed rows with line numbers and reasons, ready to be corrected; whole or not at all.
+
+    `counted_in` names the first column: line or row. Raises Retryable when it cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(dir=rejects.parent, prefix=".writing-", suffix=".csv")
+        temporary = Path(name)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow((counted_in, *REJECT_COLUMNS))
+            writer.writerows(rows)
+        temporary.chmod(0o644)  # mkstemp makes it private
+        temporary.replace(rejects)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise Retryable(f"could not write {rejects}: {error.strerror or error}") from error
+
+
+def remove_reject_file(rejects: Path) -> None:
+    """Remove the reject file of an earlier import, if there is one; raises Retryable when that fails."""
+    try:
+        if rejects.exists() and _is_ours(rejects):
+            rejects.unlink()
+    except OSError as error:
+        raise Retryable(f"could not remove {rejects}: {error.strerror or error}") from error
+
+
+def _is_ours(path: Path) -> bool:
+    ours = {f"{counted_in},{','.join(REJECT_COLUMNS)}\n".encode() for counted_in in ("line", "row")}
+    try:
+        with path.open("rb") as stream:
+            return stream.readline(200) in ours
+    except OSError:
+        return False

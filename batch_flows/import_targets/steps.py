@@ -5,30 +5,34 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from batch_flows.import_targets.file import Row, open_target_file
-from batch_flows.import_targets.merge import STORES, ImportRules, as_target, outcome_of
-from batch_flows.import_targets.rejects import remove_reject_file, write_reject_file
-from batch_flows.import_targets.rows import CheckedRow, check_row
-from batch_flows.import_targets.staging import RejectedRow, Staging
-from batch_flows.import_targets.summary import Counts, ImportSummary
+from batch_flows.import_targets.staging import Staging, remove_reject_file, write_reject_file
+from batch_flows.import_targets.summary import (
+    STORES,
+    Counts,
+    ImportRules,
+    ImportSummary,
+    as_target,
+    outcome_of,
+)
 from batch_flows.orchestration.steps import is_recorded, run_logger, step
 from sextant.contracts.model_bundle import Manifest
+from sextant.contracts.target_rows import CheckedTarget, RejectedTarget, TargetSchema, check_rows
 from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.settings import Settings
+from sextant.infrastructure.target_files import open_target_file
 
 CHUNK = 5_000
 PART = 100_000
-"""Targets that one task stores: small enough to be tried again, large enough for a page of tasks to be read."""
+"""Targets that one task stores: few enough to be retried, many enough that the page of tasks stays readable."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRead:
-    """What reading a file found: its rows, how many predictions they are about, and the names it goes by."""
+    """What a file holds: its rows, how many predictions they are about, and how it names rows and columns."""
 
     rows: int
     targets: int
@@ -44,34 +48,24 @@ class FileRead:
 
 @step(name="Read file of targets", minutes=120)
 def read_file(path: Path, manifest: Manifest, moment: datetime, staged: Path) -> FileRead:
-    """Check every row before the first is stored, and stage it; raises Rejected when the file is no such file."""
+    """Check and stage every row before the first is stored; raises Rejected when the file cannot be read."""
     file = open_target_file(path)
     staged.unlink(missing_ok=True)  # of an attempt that failed
-    rows = 0
+    schema, rows = TargetSchema(manifest.name, manifest.task, manifest.classes), 0
     with Staging(staged) as staging:
-        stream = file.rows()
-        while chunk := list(islice(stream, CHUNK)):
-            _stage(staging, chunk, manifest, moment)
+        for chunk in file.chunks(CHUNK):
+            checked, rejected = check_rows(chunk, schema, moment)
+            staging.add(checked)
+            staging.reject(rejected)
             rows += len(chunk)
             if rows % PART == 0:
                 run_logger().info("%s: %s rows read", path.name, f"{rows:,}")
         return FileRead(rows, staging.targets, staging.rejected, file.counted_in, file.ignored)
 
 
-def _stage(staging: Staging, chunk: Sequence[Row], manifest: Manifest, moment: datetime) -> None:
-    checked, rejected = [], []
-    for row in chunk:
-        try:
-            checked.append(check_row(row, manifest, moment))
-        except ValueError as error:
-            rejected.append(RejectedRow.of_row(row, str(error)))
-    staging.add(checked)
-    staging.reject(rejected)
-
-
 @step(name="Write reject file", minutes=30)
 def write_rejects(staged: Path, rejects: Path, counted_in: str) -> int:
-    """Write the malformed rows beside the input, or remove what an earlier import left; how many there are."""
+    """Write the malformed rows beside the input, or remove an earlier import's file; how many there are."""
     with Staging(staged) as staging:
         if staging.rejected:
             write_reject_file(rejects, staging.rejects(), counted_in)
@@ -82,7 +76,7 @@ def write_rejects(staged: Path, rejects: Path, counted_in: str) -> int:
 
 @step(name="Store targets", minutes=60)
 def store_part(settings: Settings, staged: Path, first: int, of: int, rules: ImportRules) -> Counts:
-    """Store at most PART staged targets from number `first` on; what became of them."""
+    """Store at most PART staged targets from number `first` on; the counts by outcome."""
     counts: Counts = Counter()
     last = min(first + PART, of)
     with Staging(staged) as staging, closing(_connect(settings)) as store:
@@ -101,7 +95,7 @@ def _connect(settings: Settings) -> EventStore:
     return EventStore.connect(settings.mongodb_uri, settings.mongodb_database)
 
 
-def _store_chunk(store: EventStore, staging: Staging, rows: Sequence[CheckedRow], rules: ImportRules) -> Counts:
+def _store_chunk(store: EventStore, staging: Staging, rows: Sequence[CheckedTarget], rules: ImportRules) -> Counts:
     models = store.existing_ids(row.prediction_id for row in rows)
     stored = store.targets_for(row.prediction_id for row in rows)
     ours = [row for row in rows if models.get(row.prediction_id, rules.model) == rules.model]
@@ -119,7 +113,7 @@ def _store_chunk(store: EventStore, staging: Staging, rows: Sequence[CheckedRow]
         if model != rules.model
     }
     staging.reject(
-        RejectedRow.of_checked(row, reasons[row.prediction_id]) for row in rows if row.prediction_id in reasons
+        RejectedTarget.of_checked(row, reasons[row.prediction_id]) for row in rows if row.prediction_id in reasons
     )
     return Counter(
         ("matched" if identifier in models else "unknown", outcome)
@@ -132,9 +126,7 @@ def publish_counts(summary: ImportSummary) -> None:
     """Show the counts on the flow run's page, when a Prefect server records the run."""
     if is_recorded():
         key = summary.artifact_key
-        create_table_artifact(
-            key=f"{key}-counts", table=summary.table(), description="Rows by what became of them"
-        )
+        create_table_artifact(key=f"{key}-counts", table=summary.table(), description="Rows by outcome")
         create_markdown_artifact(
             key=f"{key}-summary", markdown=summary.markdown(), description="What was imported"
         )

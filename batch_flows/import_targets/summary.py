@@ -1,16 +1,63 @@
-"""What an import of targets did, in the forms that people read: sentence, table and markdown."""
+"""What becomes of the rows of an import, and how it is told: as a sentence, a table and Markdown."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from batch_flows.import_targets.merge import STORES, Outcome
+from sextant.contracts.events import Target
+from sextant.contracts.target_rows import CheckedTarget
 
 FLOW = "import-targets"
+
+
+class ImportOutcome(StrEnum):
+    """What becomes of a usable row."""
+
+    ADDED = "added"
+    SAME = "already there"
+    REPLACED = "replaced another value"
+    LEFT = "left as stored, with another value"
+    SKIPPED = "left out"
+
+
+STORES = frozenset({ImportOutcome.ADDED, ImportOutcome.REPLACED})
 Kind = Literal["matched", "unknown"]
-Counts = Counter[tuple[Kind, Outcome]]
+Counts = Counter[tuple[Kind, ImportOutcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRules:
+    """The options of one import; `moment` is when it began, and when rows without a time count as received."""
+
+    model: str
+    moment: datetime
+    replace: bool = False
+    skip_unknown: bool = False
+
+
+def outcome_of(row: CheckedTarget, stored: Target | None, rules: ImportRules, *, matched: bool) -> ImportOutcome:
+    """What to do with a row: the value received later counts, and the same file again changes nothing.
+
+    A row that does not say when it was received replaces no other value, unless the rules say that it is
+    received now.
+    """
+    if not matched and rules.skip_unknown:
+        return ImportOutcome.SKIPPED
+    if stored is None:
+        return ImportOutcome.ADDED
+    if stored.target == row.target:
+        return ImportOutcome.SAME
+    received_at = row.received_at or (rules.moment if rules.replace else None)
+    return ImportOutcome.REPLACED if received_at and received_at > stored.received_at else ImportOutcome.LEFT
+
+
+def as_target(row: CheckedTarget, rules: ImportRules) -> Target:
+    """The document that a row becomes."""
+    return Target(row.prediction_id, rules.model, row.target, row.received_at or rules.moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +85,8 @@ class ImportSummary:
 
     @property
     def usable(self) -> int:
-        """Rows that are in MongoDB now, or have a counterpart there."""
-        return self.matched + self.unknown - self.counts["unknown", Outcome.SKIPPED]
+        """Rows whose prediction has a target in MongoDB now."""
+        return self.matched + self.unknown - self.counts["unknown", ImportOutcome.SKIPPED]
 
     @property
     def written(self) -> int:
@@ -65,7 +112,7 @@ class ImportSummary:
         found = [
             {"rows": kind, "outcome": str(outcome), "count": self.counts[kind, outcome]}
             for kind in ("matched", "unknown")
-            for outcome in Outcome
+            for outcome in ImportOutcome
         ]
         found.append({"rows": "malformed", "outcome": "rejected", "count": self.malformed})
         found.append({"rows": "repeated", "outcome": "the last one counts", "count": self.repeated})
@@ -84,8 +131,8 @@ class ImportSummary:
     def _part(self, kind: Kind) -> str:
         details = [
             f"{self.counts[kind, outcome]:,} {outcome}"
-            for outcome in Outcome
-            if outcome is not Outcome.ADDED and self.counts[kind, outcome]
+            for outcome in ImportOutcome
+            if outcome is not ImportOutcome.ADDED and self.counts[kind, outcome]
         ]
         return f"{self._total(kind):,} {kind}" + (f" ({', '.join(details)})" if details else "")
 

@@ -8,6 +8,9 @@ from typing import Any
 Value = float | int | str | None
 """A feature's value: a finite number, a category, or missing."""
 
+PREDICTION_ID = r"^[\x21-\x7e]{1,128}$"
+"""What a prediction's id looks like: visible ASCII characters."""
+
 
 def as_utc(moment: datetime | str) -> datetime:
     """A UTC datetime from one that has a zone, or from its ISO 8601 text; raises ValueError without a zone."""

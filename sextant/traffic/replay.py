@@ -1,4 +1,4 @@
-"""Replays traffic against the prediction service: threads, pace, progress, and what became of every row."""
+"""Replays traffic against the prediction service: threads, pace, progress and counts."""
 
 import threading
 import time
@@ -8,18 +8,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from sextant.traffic.client import Answer, Client
+from sextant.traffic.client import Client, Reply, SendStats
 from sextant.traffic.feedback import DelayedFeedback
-from sextant.traffic.rows import Shipment
-from sextant.traffic.tally import Tally
+from sextant.traffic.rows import Batch
 
 SECONDS_TO_STOP = 35.0
-"""A request that is under way is waited for, since it may still be accepted; longer than its time-out never."""
+"""Requests under way are waited for, since they may still be accepted; just longer than their time-out."""
 
 
 @dataclass
 class Replay:
-    """The collaborators and the pace of one replay; `rate` is records a second, None as fast as it goes."""
+    """The collaborators and the pace of one replay; `rate` is in records a second, None means unlimited."""
 
     model: str
     make_client: Callable[[], Client]
@@ -28,14 +27,13 @@ class Replay:
     rate: float | None
     accepted: Callable[[list[str]], None]
     feedback: DelayedFeedback | None
-    clock: Callable[[], float] = time.monotonic
-    tally: Tally = field(default_factory=lambda: Tally("predictions"))
+    stats: SendStats = field(default_factory=lambda: SendStats("predictions"))
     _ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0), repr=False)
 
-    def run(self, shipments: Iterable[Shipment], total: int) -> bool:
-        """Send all shipments; False when the user stopped it before the end."""
+    def run(self, batches: Iterable[Batch], total: int) -> bool:
+        """Send all batches; False when the user stopped it before the end."""
         with tqdm(total=total, unit="prediction", desc=self.model, disable=None) as bar:
-            feed = Feed(shipments, self.rate, self.clock)
+            feed = Feed(batches, self.rate, time.monotonic)
             names = [f"sender-{number}" for number in range(self.concurrency)]
             threads = [
                 threading.Thread(target=self._send_all, args=(feed, bar), name=n, daemon=True) for n in names
@@ -47,7 +45,7 @@ class Replay:
     def _wait_for(self, threads: list[threading.Thread]) -> bool:
         try:
             for _ in threads:
-                # Not join(): Python 3.11 takes a thread for ended when Ctrl-C interrupts the wait for it.
+                # Not join(): Python 3.11 believes a thread has ended when Ctrl-C interrupts the wait for it.
                 while not self._ended.acquire(timeout=0.2):  # in slices, so that Ctrl-C is heard
                     pass
         except KeyboardInterrupt:
@@ -62,46 +60,46 @@ class Replay:
         client = self.make_client()
         try:
             while not self.stop.is_set() and (due := feed.next()) is not None:
-                start, shipment = due
-                if start > self.clock() and self.stop.wait(start - self.clock()):
+                start, batch = due
+                if (early := start - time.monotonic()) > 0 and self.stop.wait(early):
                     return
-                self._send(client, shipment)
-                bar.update(len(shipment.records))
+                self._send(client, batch)
+                bar.update(len(batch.records))
         finally:
             client.close()
             self._ended.release()
 
-    def _send(self, client: Client, shipment: Shipment) -> None:
-        records = list(shipment.records)
-        answer = client.post(f"/models/{self.model}/predict", records[0] if len(records) == 1 else records)
-        self.tally.count(answer, len(records))
-        if answer.status == 200:
-            names = acknowledged(answer)
+    def _send(self, client: Client, batch: Batch) -> None:
+        records = list(batch.records)
+        reply = client.post(f"/models/{self.model}/predict", records[0] if len(records) == 1 else records)
+        self.stats.count(reply, len(records))
+        if reply.status == 200:
+            names = acknowledged(reply)
             self.accepted(names)
             if self.feedback is not None:
-                self.feedback.add({name: shipment.targets[name] for name in names if name in shipment.targets})
+                self.feedback.add({name: batch.targets[name] for name in names if name in batch.targets})
 
 
-def acknowledged(answer: Answer) -> list[str]:
-    """The prediction ids in the answer to one record or to a list."""
-    body = answer.body if isinstance(answer.body, dict) else {}
+def acknowledged(reply: Reply) -> list[str]:
+    """The prediction ids in the response to one record or to a list."""
+    body = reply.body if isinstance(reply.body, dict) else {}
     return [one["prediction_id"] for one in body.get("predictions", [body]) if "prediction_id" in one]
 
 
 class Feed:
-    """Hands out shipments to the threads, each with the moment at which it is to be sent."""
+    """Hands out batches to the threads, each with the moment at which it is to be sent."""
 
-    def __init__(self, shipments: Iterable[Shipment], rate: float | None, clock: Callable[[], float]) -> None:
-        self._shipments: Iterator[Shipment] = iter(shipments)
+    def __init__(self, batches: Iterable[Batch], rate: float | None, clock: Callable[[], float]) -> None:
+        self._batches: Iterator[Batch] = iter(batches)
         self._rate, self._lock = rate, threading.Lock()
         self._start, self._sent = clock(), 0
 
-    def next(self) -> tuple[float, Shipment] | None:
-        """The next shipment and its moment on the clock; None when all are handed out."""
+    def next(self) -> tuple[float, Batch] | None:
+        """The next batch and its moment on the clock; None when all are handed out."""
         with self._lock:
-            shipment = next(self._shipments, None)
-            if shipment is None:
+            batch = next(self._batches, None)
+            if batch is None:
                 return None
             moment = self._start + (self._sent / self._rate if self._rate else 0.0)
-            self._sent += len(shipment.records)
-            return moment, shipment
+            self._sent += len(batch.records)
+            return moment, batch

@@ -1,4 +1,4 @@
-"""The rows of a replay: which ones, as what records, with which truth, drifted if so wished."""
+"""The rows of a replay: which ones, as what records and with which targets, optionally drifted."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,29 +11,43 @@ import pandas as pd
 from sextant.contracts.errors import Fatal
 from sextant.contracts.events import Value
 from sextant.contracts.model_bundle import Manifest
-from sextant.traffic.drift import Drift, apply_drifts
-from sextant.use_cases.sources import Source
-from sextant.use_cases.use_case import Examples, UseCase, clean, complete, split
+from sextant.contracts.schema import FeatureSchema
+from sextant.training.split import clean, split
+from sextant.use_cases.use_case import Examples, Source, UseCase
 
 TRAFFIC, HOLDOUT = "traffic", "reference-holdout"
 PERIODS = (TRAFFIC, HOLDOUT)
 
 
 class NoTraffic(Fatal):
-    """There is no row that could be sent."""
+    """There is no row to send."""
+
+
+class WrongDrift(Fatal):
+    """A --drift that names no feature, or that does not fit the feature's kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class InjectedDrift:
+    """A change made to one feature: multiplied by `factor`, or set to `category` in a `share` of the rows."""
+
+    feature: str
+    factor: float = 1.0
+    category: str | None = None
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Records as a client sends them, and by the same position the truth (None: it never becomes known)."""
+    """Records as a client sends them, and by the same position their targets (None: never known)."""
 
     records: Sequence[Mapping[Hashable, Any]]
     targets: Sequence[Value]
 
 
 @dataclass(frozen=True, slots=True)
-class Shipment:
-    """One request: its records with their ids, and the truths that will follow."""
+class Batch:
+    """One request: its records with their ids, and the targets that will follow."""
 
     records: Sequence[Mapping[Hashable, Any]]
     targets: Mapping[str, Value]
@@ -43,15 +57,46 @@ def replayed(use_case: UseCase, source: Source, period: str) -> Examples:
     """Examples to send: the later period as it came, or reference rows used neither to train nor as reference."""
     if period == HOLDOUT:
         return split(clean(use_case.to_examples(source.reference()), use_case.limits)).holdout
-    examples = complete(use_case.to_examples(source.traffic()), use_case.limits)
+    examples = use_case.to_examples(source.traffic()).complete(use_case.limits)
     if not len(examples):
         raise NoTraffic(f"no row of {source.traffic_period} has all features; there is nothing to send")
     return examples
 
 
-def to_traffic(examples: Examples, drifts: Sequence[Drift], rng: np.random.Generator) -> Traffic:
-    """Features, drifted, and context side by side in flat records; the truth stays what it was."""
-    rows = pd.concat([apply_drifts(examples.features, drifts, rng), examples.context], axis=1)
+def parse_drift(text: str, schema: FeatureSchema) -> InjectedDrift:
+    """From FEATURE=FACTOR (numerical) or FEATURE=CATEGORY=SHARE (categorical); raises WrongDrift."""
+    name, *rest = text.split("=")
+    if name not in schema.names:
+        raise WrongDrift(f"--drift {text}: there is no feature {name!r}; known are: {', '.join(schema.names)}")
+    try:
+        if schema[name].kind == "numerical":
+            (factor,) = rest
+            drift = InjectedDrift(name, factor=float(factor))
+        else:
+            category, share = rest
+            drift = InjectedDrift(name, category=category, share=float(share))
+    except ValueError:
+        form = "FACTOR" if schema[name].kind == "numerical" else "CATEGORY=SHARE"
+        raise WrongDrift(f"--drift {text}: for the {schema[name].kind} {name}, write {name}={form}") from None
+    if not np.isfinite(drift.factor) or not 0 <= drift.share <= 1:
+        raise WrongDrift(f"--drift {text}: a factor must be finite and a share from 0 to 1")
+    return drift
+
+
+def inject(drifts: Sequence[InjectedDrift], features: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """A drifted copy of the features."""
+    drifted = features.copy()
+    for drift in drifts:
+        if drift.category is None:
+            drifted[drift.feature] = drifted[drift.feature] * drift.factor
+        else:
+            drifted.loc[rng.random(len(drifted)) < drift.share, drift.feature] = drift.category
+    return drifted
+
+
+def to_traffic(examples: Examples, drifts: Sequence[InjectedDrift], rng: np.random.Generator) -> Traffic:
+    """Features, drifted, and context side by side in flat records; the targets stay as they were."""
+    rows = pd.concat([inject(drifts, examples.features, rng), examples.context], axis=1)
     return Traffic(
         _without_nan(rows).to_dict("records"), _without_nan(examples.target.to_frame()).iloc[:, 0].tolist()
     )
@@ -67,20 +112,20 @@ def shuffled(rows: int, count: int, rng: np.random.Generator) -> npt.NDArray[np.
     return np.concatenate([rng.permutation(rows) for _ in range(rounds)])[:count]
 
 
-def shipments(
-    traffic: Traffic, positions: npt.NDArray[np.intp], batch: int, new_id: Callable[[], str]
-) -> Iterator[Shipment]:
-    """The rows at these positions as requests of up to `batch` records, each record with an id of its own."""
-    for start in range(0, len(positions), batch):
-        rows = [(new_id(), position) for position in positions[start : start + batch].tolist()]
-        yield Shipment(
+def batches(
+    traffic: Traffic, positions: npt.NDArray[np.intp], size: int, new_id: Callable[[], str]
+) -> Iterator[Batch]:
+    """The rows at these positions as requests of up to `size` records, each record with an id of its own."""
+    for start in range(0, len(positions), size):
+        rows = [(new_id(), position) for position in positions[start : start + size].tolist()]
+        yield Batch(
             [{**traffic.records[position], "prediction_id": name} for name, position in rows],
-            {name: truth for name, position in rows if (truth := traffic.targets[position]) is not None},
+            {name: target for name, position in rows if (target := traffic.targets[position]) is not None},
         )
 
 
-def doubts(manifest: Manifest, source: Source, period: str) -> str | None:
-    """Why this replay may not be what it seems for the live model, if there is a reason."""
+def mismatch(manifest: Manifest, source: Source, period: str) -> str | None:
+    """How this replay does not fit the live model, if it does not."""
     if (manifest.data_source == "synthetic") != (source.name == "synthetic"):
         return f"the live model learned from {manifest.data_source} data, and this replays {source.name} data"
     if period == HOLDOUT and manifest.data_period != source.reference_period:

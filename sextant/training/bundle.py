@@ -1,9 +1,10 @@
-"""Writes a trained model as a bundle: every file staged beside its place, then published in one step."""
+"""Writes a trained model as a bundle: files are staged beside their destination, then published at once."""
 
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,26 @@ from sextant.contracts.model_bundle import (
     file_sha256,
     publish,
 )
-from sextant.training.card import Origin, model_card
+from sextant.training.card import model_card
 from sextant.training.fit import TrainedModel, libraries
-from sextant.use_cases.use_case import Split, UseCase
+from sextant.training.split import Split
+from sextant.use_cases.use_case import UseCase
 
 TRUSTED_PACKAGES = ("sklearn.", "numpy.")
-"""Packages whose types a pipeline.skops may name; any other type would be code that nobody has looked at."""
+"""Packages whose types a pipeline.skops may name; any other type would be code that nobody has reviewed."""
 
 
 class UntrustedPipeline(Fatal):
     """The pipeline holds types that may not be loaded from a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which bundle this is: its version, and the source and period of its training data."""
+
+    version: str
+    source: str
+    period: str
 
 
 def write_bundle(
@@ -40,8 +51,6 @@ def write_bundle(
         (staged / ONNX_MODEL).write_bytes(model.onnx)
         trusted = _write_pipeline(staged / PIPELINE, model.pipeline)
         reference_frame(use_case, split, model).to_parquet(staged / REFERENCE, index=False)
-        card = model_card(use_case, split, model, origin)
-        (staged / MODEL_CARD).write_text(card, encoding="utf-8")
         manifest = Manifest(
             name=use_case.name,
             version=origin.version,
@@ -56,13 +65,16 @@ def write_bundle(
             data_source=origin.source,
             data_period=origin.period,
             libraries=libraries(),
-            files={path.name: file_sha256(path) for path in sorted(staged.iterdir())},
+            files={},
         )
-        return publish(models_dir, manifest, staged)
+        card = model_card(manifest, use_case.about, split, model)
+        (staged / MODEL_CARD).write_text(card, encoding="utf-8")
+        files = {path.name: file_sha256(path) for path in sorted(staged.iterdir())}
+        return publish(models_dir, manifest.model_copy(update={"files": files}), staged)
 
 
 def reference_frame(use_case: UseCase, split: Split, model: TrainedModel) -> pd.DataFrame:
-    """The held-out rows as drift is measured against them: with what the served model says about them."""
+    """The held-out rows that drift is measured against, with the predictions of the served model."""
     rows = split.reference
     frame = rows.features.assign(prediction=model.reference.values, target=rows.target)
     if model.classes is not None and model.reference.probabilities is not None:
@@ -74,7 +86,7 @@ def reference_frame(use_case: UseCase, split: Split, model: TrainedModel) -> pd.
 
 @contextmanager
 def _staging_folder(beside: Path) -> Iterator[Path]:
-    """A folder on the same file system as its later place, gone afterwards unless it was moved there."""
+    """A folder on the same file system as its destination; removed afterwards unless it was moved there."""
     beside.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=beside, prefix=".staging-"))
     staged.chmod(0o755)  # mkdtemp makes it private, but services run as other users
@@ -85,7 +97,7 @@ def _staging_folder(beside: Path) -> Iterator[Path]:
 
 
 def _write_pipeline(path: Path, pipeline: Any) -> tuple[str, ...]:
-    """Write pipeline.skops and return the types to trust; raises UntrustedPipeline unless these suffice."""
+    """Write pipeline.skops and return the types to trust; raises UntrustedPipeline for any other package's."""
     from zipfile import ZIP_DEFLATED
 
     import skops.io

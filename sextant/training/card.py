@@ -1,24 +1,25 @@
-"""The model card: what a bundle is, was learned from and is worth, for a person to read."""
+"""The model card: what a bundle is, what it was trained on and how good it is, for people to read."""
 
-from dataclasses import dataclass
-
+from sextant.contracts.model_bundle import Manifest
 from sextant.training.fit import TrainedModel
-from sextant.use_cases.use_case import Split, UseCase
+from sextant.training.split import Split
 
 TEMPLATE = """\
-# {name} {version}
+# {manifest.name} {manifest.version}
 
 {about}
 
-- **Task:** {task}; the target is {target}.
-- **Data:** {source}, period {period}: {training:,} rows to learn from, {reference:,} held-out rows to judge it
-  and to measure drift against (`reference.parquet`), {holdout:,} more kept for undrifted replays.
+- **Task:** {manifest.task}; the target is {manifest.target}.
+- **Data:** {manifest.data_source}, period {manifest.data_period}: {training:,} rows for training, {reference:,}
+  held-out rows to evaluate it and to measure drift against (`reference.parquet`), {holdout:,} more for undrifted
+  replays.
 - **Pipeline:** {steps}.
-- **Served by:** `model.onnx`, which differs from scikit-learn by at most {difference:.2g} on the held-out rows.
+- **Served by:** `model.onnx`, which differs from scikit-learn by at most {manifest.onnx_max_difference:.2g} on the
+  held-out rows.
 
 ## Features
 
-| feature | kind | known values | what |
+| feature | kind | known values | description |
 | --- | --- | --- | --- |
 {features}
 
@@ -28,42 +29,27 @@ TEMPLATE = """\
 | --- | --- | --- |
 {measures}
 
-The baseline always says {baseline}.
+The baseline always predicts {baseline}.
 
 ## Limits
 
-It knows the period above and nothing since: that is what Sextant watches. Values outside of the known ones are
-served all the same, and counted.
+The model knows the period above and nothing since: that is what Sextant watches. Values outside the known ones are
+still served, and counted.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Which bundle this is: its version, and the source and period of the data that it was learned from."""
-
-    version: str
-    source: str
-    period: str
-
-
-def model_card(use_case: UseCase, split: Split, model: TrainedModel, origin: Origin) -> str:
-    """The card as Markdown, with the numbers of this very training."""
+def model_card(manifest: Manifest, about: str, split: Split, model: TrainedModel) -> str:
+    """The card as Markdown, with the figures of this training run."""
     return TEMPLATE.format(
-        name=use_case.name,
-        version=origin.version,
-        about=use_case.about,
-        task=use_case.task,
-        target=use_case.target,
-        source=origin.source,
-        period=origin.period,
+        manifest=manifest,
+        about=about,
         training=len(split.training),
         reference=len(split.reference),
         holdout=len(split.holdout),
         steps=", then ".join(type(step).__name__ for _, step in model.pipeline.steps),
-        difference=model.onnx_difference,
         features="\n".join(_feature_rows(model)),
         measures="\n".join(_measure_rows(model)),
-        baseline="the commonest class" if model.classes else "the median",
+        baseline="the most common class" if model.classes else "the median",
     )
 
 

@@ -1,4 +1,4 @@
-"""The only user of skl2onnx: a pipeline as ONNX, run as the service does it, and compared with its origin."""
+"""The only user of skl2onnx: a pipeline as ONNX, run as the service runs it and compared with scikit-learn."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,32 +14,32 @@ from sextant.infrastructure.settings import forbid_telemetry
 TOLERANCE = 1e-4
 """Largest accepted difference, as a share of the prediction (or of 1, where that is larger).
 
-float32 keeps 7 digits, and adding up a hundred trees loses one or two of them; a row that took another
-branch than in scikit-learn would differ by far more.
+float32 keeps 7 digits, and summing a hundred trees loses one or two of them; a row that took a different
+branch from scikit-learn's would differ by far more.
 """
 
 
 class OnnxDiffers(Fatal):
-    """The ONNX model does not say what the pipeline says."""
+    """The ONNX model's predictions differ from the pipeline's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model says about rows: values (float64, or classes as text) and, for classifiers, probabilities."""
+    """A model's predictions for rows: values (float64, or classes as text) and, for classifiers, probabilities."""
 
     values: npt.NDArray[Any]
     probabilities: npt.NDArray[np.float64] | None
 
 
 def pipeline_input(schema: FeatureSchema, features: pd.DataFrame) -> pd.DataFrame:
-    """Features as a pipeline gets them: numbers as float32 like in ONNX, missing ones NaN, categories as text."""
+    """Features as a pipeline gets them: numbers as float32 as in ONNX, missing ones NaN, categories as text."""
     numbers = {name: features[name].astype("float64").astype("float32") for name in schema.numerical}
     texts = {name: features[name].fillna("").astype(str).astype(object) for name in schema.categorical}
     return pd.DataFrame({**numbers, **texts})[list(schema.names)]
 
 
 def pipeline_predictions(pipeline: Any, schema: FeatureSchema, task: Task, features: pd.DataFrame) -> Predictions:
-    """What scikit-learn says."""
+    """The predictions of scikit-learn."""
     rows = pipeline_input(schema, features)
     if task == "regression":
         return Predictions(pipeline.predict(rows), None)
@@ -54,7 +54,7 @@ def export(pipeline: Any, schema: FeatureSchema, name: str, task: Task) -> bytes
     kinds = {"numerical": FloatTensorType, "categorical": StringTensorType}
     inputs = [(feature.name, kinds[feature.kind]([None, 1])) for feature in schema.features]
     options = {id(pipeline): {"zipmap": False}} if task == "classification" else None
-    # without a name, skl2onnx takes a random one, and the same pipeline would give other bytes
+    # without a name, skl2onnx takes a random one, and the same pipeline would give different bytes
     model = convert_sklearn(pipeline, name=name, initial_types=inputs, options=options)
     opsets = sorted(model.opset_import, key=lambda opset: opset.domain)  # they come out of a set, in any order
     del model.opset_import[:]
@@ -76,7 +76,7 @@ class OnnxModel:
         self._schema, self._task = schema, task
 
     def predict(self, features: pd.DataFrame) -> Predictions:
-        """What the ONNX model says about these rows."""
+        """The ONNX model's predictions for these rows."""
         rows = pipeline_input(self._schema, features)
         outputs = self._session.run(None, {name: rows[[name]].to_numpy() for name in self._schema.names})
         if self._task == "regression":
@@ -107,7 +107,7 @@ def require_agreement(onnx: Predictions, sklearn: Predictions) -> None:
 
 
 def awkward_rows(schema: FeatureSchema, ordinary: pd.DataFrame) -> pd.DataFrame:
-    """Rows that held-out data hardly show: unseen and missing categories, ends of ranges and beyond."""
+    """Rows that held-out data rarely contain: unseen and missing categories, ends of ranges and beyond."""
     start, rows = ordinary.iloc[0].to_dict(), []
     for feature in schema.features:
         if feature.kind == "categorical":

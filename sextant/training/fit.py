@@ -1,4 +1,4 @@
-"""Trains a use case's pipeline and judges it, as it will be served, on rows that it has not seen."""
+"""Trains a use case's pipeline and evaluates it, as it will be served, on held-out rows."""
 
 import hashlib
 import json
@@ -22,17 +22,18 @@ from sextant.training.export import (
     pipeline_predictions,
     require_agreement,
 )
-from sextant.use_cases.use_case import Examples, Split, UseCase, known_schema
+from sextant.training.split import Split, known_schema
+from sextant.use_cases.use_case import Examples, UseCase
 
 RECIPE = 2
-"""Raise it when the same data should give another bundle, because the way from data to bundle has changed."""
+"""Increase it when the way from data to bundle changes, so that the same data give another bundle."""
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx", "skops")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A fitted pipeline, its ONNX form, and what both are worth on the reference rows."""
+    """A fitted pipeline, its ONNX form, and how well it does on the reference rows."""
 
     pipeline: Any
     onnx: bytes
@@ -42,7 +43,7 @@ class TrainedModel:
     reference: Predictions
     metrics: Mapping[str, float]
     baseline: Mapping[str, float]
-    """The same measures for a model that always says the median, or the commonest class."""
+    """The same measures for a model that always predicts the median, or the most common class."""
 
 
 def libraries() -> dict[str, str]:
@@ -51,7 +52,7 @@ def libraries() -> dict[str, str]:
 
 
 def fingerprint(use_case: UseCase, cleaned: Examples, seed: int) -> str:
-    """Eight hex digits that tell apart what was learned from: rows, pipeline, seed and libraries."""
+    """Eight hex digits that identify what a model is made from: rows, pipeline, seed and libraries."""
     parameters = use_case.make_pipeline(seed).get_params()
     recipe = {
         "recipe": RECIPE,
@@ -69,7 +70,7 @@ def fingerprint(use_case: UseCase, cleaned: Examples, seed: int) -> str:
 
 
 def train(use_case: UseCase, split: Split, seed: int) -> TrainedModel:
-    """Fit, export and judge; raises OnnxDiffers when ONNX and scikit-learn disagree."""
+    """Fit, export and evaluate; raises OnnxDiffers when ONNX and scikit-learn disagree."""
     schema = known_schema(use_case.limits, split.training)
     pipeline = use_case.make_pipeline(seed)
     pipeline.fit(pipeline_input(schema, split.training.features), split.training.target)
@@ -79,7 +80,7 @@ def train(use_case: UseCase, split: Split, seed: int) -> TrainedModel:
     predictions = served.predict(split.reference.features)
     classes = tuple(map(str, pipeline.classes_)) if use_case.task == "classification" else None
     truth = split.reference.target.to_numpy()
-    guess = _naive_guess(use_case.task, split.training.target, len(truth))
+    constant = _baseline(use_case.task, split.training.target, len(truth))
     return TrainedModel(
         pipeline=pipeline,
         onnx=onnx,
@@ -88,7 +89,7 @@ def train(use_case: UseCase, split: Split, seed: int) -> TrainedModel:
         classes=classes,
         reference=predictions,
         metrics=measures(use_case.task, truth, predictions, classes),
-        baseline=measures(use_case.task, truth, Predictions(guess, None), classes),
+        baseline=measures(use_case.task, truth, Predictions(constant, None), classes),
     )
 
 
@@ -101,7 +102,7 @@ def _difference(
     return largest_difference(ours, theirs)
 
 
-def _naive_guess(task: Task, seen: "pd.Series[Any]", rows: int) -> npt.NDArray[Any]:
+def _baseline(task: Task, seen: "pd.Series[Any]", rows: int) -> npt.NDArray[Any]:
     return np.full(rows, seen.median() if task == "regression" else seen.mode()[0])
 
 
@@ -119,10 +120,10 @@ def measures(
             "r2": measure.r2_score(truth, values),
         }
     else:
-        named = {"average": "macro", "zero_division": 0}
+        macro = {"average": "macro", "zero_division": 0}
         found = {"accuracy": measure.accuracy_score(truth, values)}
         found |= {
-            name: getattr(measure, f"{name}_score")(truth, values, **named)
+            name: getattr(measure, f"{name}_score")(truth, values, **macro)
             for name in ("precision", "recall", "f1")
         }
         if predictions.probabilities is not None and classes is not None:

@@ -1,4 +1,4 @@
-"""From a source of data to a published bundle; does nothing when the same bundle is there already."""
+"""From a source of data to a published bundle; does nothing when that bundle already exists."""
 
 import time
 from collections.abc import Callable
@@ -7,16 +7,15 @@ from pathlib import Path
 
 from sextant.contracts.errors import BundleError
 from sextant.contracts.model_bundle import ModelBundle, current_version, load_bundle, set_current
-from sextant.training.bundle import write_bundle
-from sextant.training.card import Origin
+from sextant.training.bundle import Origin, write_bundle
 from sextant.training.fit import TrainedModel, fingerprint, train
-from sextant.use_cases.sources import Source
-from sextant.use_cases.use_case import Examples, UseCase, clean, split
+from sextant.training.split import clean, split
+from sextant.use_cases.use_case import Examples, Source, UseCase
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The live bundle, and the training that made it (None: it was there already)."""
+    """The live bundle, and the training that made it (None: it already existed)."""
 
     bundle: ModelBundle
     model: TrainedModel | None
@@ -31,7 +30,7 @@ def prepare(
     force: bool,
     say: Callable[[str], None] = print,
 ) -> Prepared:
-    """Make the bundle of this data and seed the live one, training it only if needed or forced."""
+    """Make the bundle of this data and seed the live one, training only if needed or forced."""
     raw = source.reference()
     cleaned = clean(use_case.to_examples(raw), use_case.limits)
     say(f"data: {source.name}, {source.reference_period}: {len(raw):,} rows, {len(cleaned):,} of them usable")
@@ -48,7 +47,7 @@ def _existing(models_dir: Path, name: str, version: str, say: Callable[[str], No
     try:
         bundle = load_bundle(models_dir, name, version)
     except BundleError as error:
-        say(f"the bundle of this data is there but damaged, and is made anew: {error}")
+        say(f"the bundle of this data exists but is damaged; making it again: {error}")
         return None
     if not _is_live(models_dir, name, version):
         set_current(models_dir, name, version)

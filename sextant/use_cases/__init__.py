@@ -1,1 +1,1 @@
-"""The use cases: where their data come from, what their features are, and the pipelines that learn from them."""
+"""The model definitions: their features and targets, their pipelines, and where their data come from."""

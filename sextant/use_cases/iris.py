@@ -1,4 +1,4 @@
-"""Use case iris: which species is a flower? Small and always at hand, so that classifiers are exercised too."""
+"""Use case iris: which species is a flower? Small and always available, so that classifiers are exercised too."""
 
 import zlib
 from typing import Any
@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 
 from sextant.contracts.schema import Feature
-from sextant.use_cases.sources import Source, SourceError, SourceRequest
-from sextant.use_cases.use_case import Examples, UseCase
+from sextant.use_cases.use_case import Examples, Source, SourceError, SourceRequest, UseCase
 
 MEASURES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 ROWS = 4_000
 NOISE = 0.1
-"""Centimetres: the precision to which the flowers were measured."""
+"""Centimetres: the precision of the measurements."""
 
 
 def make_pipeline(seed: int) -> Any:
@@ -28,14 +27,14 @@ def make_pipeline(seed: int) -> Any:
 
 
 def open_source(request: SourceRequest) -> Source:
-    """The flowers that scikit-learn brings along; there is no other source."""
+    """The flowers that come with scikit-learn; there is no other source."""
     if request.source not in ("auto", "synthetic"):
         raise SourceError("iris comes with scikit-learn and has no other source; leave out --source")
     return Source("scikit-learn", request.reference or "bundled", request.traffic or "resampled", resampled)
 
 
 def resampled(period: str) -> pd.DataFrame:
-    """Flowers drawn with replacement from the 150 measured ones, each a little changed; the same for a period."""
+    """Flowers drawn with replacement from the 150 measured ones, with noise; always the same for a period."""
     from sklearn.datasets import load_iris
 
     measured = load_iris()

@@ -1,4 +1,4 @@
-"""Green-taxi trips made up offline: the columns, types and faults of real months, from one fixed town."""
+"""Synthetic green-taxi trips: the columns, types and faults of real months, generated for one fixed town."""
 
 import zlib
 
@@ -7,19 +7,19 @@ import numpy.typing as npt
 import pandas as pd
 
 ROWS = 40_000
-"""Enough that a quarter of the cleaned rows fills the reference, and made in a second."""
+"""Enough that a quarter of the cleaned rows fills the reference; generated in a second."""
 
 TOWN_SEED = 20240229
 ZONE_COUNT = 240
 DISPATCHED_SHARE = 0.35
-"""Trips without a taximeter's record: passenger count, payment and the like are missing, as in real months."""
+"""Trips without a taximeter record: passenger count, payment and so on are missing, as in real months."""
 
 HOURS = np.array([6, 4, 3, 3, 4, 9, 18, 36, 53, 63, 65, 61, 60, 63, 60, 58, 56, 46, 40, 33, 23, 15, 12, 9])
 Floats = npt.NDArray[np.float64]
 
 
 def synthetic_month(month: str, rows: int = ROWS) -> pd.DataFrame:
-    """One month of trips; the same for the same month, and of one distribution for all months."""
+    """One month of trips: always the same for a month, and from one distribution for all months."""
     rng = np.random.default_rng([TOWN_SEED, zlib.crc32(month.encode())])
     pickup, dropoff, straight_miles = _journeys(rng, rows)
     miles = np.round(straight_miles * rng.lognormal(0.25, 0.2, rows) + 0.3, 2)
@@ -40,7 +40,7 @@ def synthetic_month(month: str, rows: int = ROWS) -> pd.DataFrame:
 
 
 def _town() -> tuple[npt.NDArray[np.int64], Floats, Floats]:
-    """Zone ids, their places in miles, and how popular they are: a few zones start most trips."""
+    """Zone ids, their positions in miles, and how popular they are: a few zones start most trips."""
     rng = np.random.default_rng(TOWN_SEED)
     ids = np.sort(rng.choice(np.arange(1, 266), size=ZONE_COUNT, replace=False))
     popularity = 1 / np.arange(1, ZONE_COUNT + 1) ** 0.9
@@ -48,7 +48,7 @@ def _town() -> tuple[npt.NDArray[np.int64], Floats, Floats]:
 
 
 def _journeys(rng: np.random.Generator, rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
-    """Where trips start and end, and how far that is: near zones are likelier ends than far ones."""
+    """Where trips start and end, and how far that is: near zones are likelier destinations than far ones."""
     ids, places, popularity = _town()
     start = rng.choice(ZONE_COUNT, size=rows, p=popularity)
     miles = np.linalg.norm(places[:, None] - places[None], axis=2)
@@ -70,7 +70,7 @@ def _minutes(
 
 
 def _with_faulty_meters(rng: np.random.Generator, miles: Floats) -> Floats:
-    """Of a thousand meters, twenty show no distance, two say nothing and one shows an absurd distance."""
+    """Of a thousand meters, twenty show no distance, two show nothing and one shows an absurd distance."""
     fault = rng.random(len(miles))
     miles = np.where(fault < 0.02, 0.0, miles)
     miles = np.where((fault > 0.5) & (fault < 0.502), np.nan, miles)
@@ -99,7 +99,7 @@ def _money(rng: np.random.Generator, miles: Floats, minutes: Floats) -> dict[str
 
 
 def _meter_record(rng: np.random.Generator, rows: int) -> dict[str, npt.NDArray[np.object_]]:
-    """What only a taximeter records; all of it is missing for the dispatched trips."""
+    """What only a taximeter records; all of it is missing for dispatched trips."""
     record = {
         "store_and_fwd_flag": rng.choice(["N", "Y"], size=rows, p=[0.997, 0.003]),
         "RatecodeID": rng.choice([1.0, 2.0, 5.0], size=rows, p=[0.96, 0.01, 0.03]),

@@ -10,10 +10,10 @@ from sextant.use_cases.taxi_months import open_source
 from sextant.use_cases.use_case import Examples, UseCase
 
 SHORTEST_TRIP, LONGEST_TRIP = 1.0, 60.0
-"""Minutes; outside of them a trip was cancelled or its meter forgotten, and its duration is not a target."""
+"""Minutes; outside them the trip was cancelled or its meter left running, and its duration is no target."""
 
 FARTHEST_TRIP = 100.0
-"""Miles; within an hour, more is a fault of the meter (the months hold distances up to 244,152)."""
+"""Miles; within an hour, more is a meter fault (the months hold distances up to 244,152)."""
 
 ZONES = ["PULocationID", "DOLocationID"]
 
@@ -22,7 +22,7 @@ def make_pipeline(seed: int) -> Any:
     """Zones encoded by their mean duration, then gradient boosting.
 
     Classic gradient boosting, not the histogram one: it compares float32 values, as ONNX does, so that no
-    row takes another branch there; and skl2onnx 1.20 with onnx 1.23 cannot convert the histogram one.
+    row takes a different branch there; and skl2onnx 1.20 with onnx 1.23 cannot convert the histogram one.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.ensemble import GradientBoostingRegressor

@@ -1,4 +1,4 @@
-"""Where months of green-taxi trips come from: the TLC's site, a folder of files, or made up offline."""
+"""Where months of green-taxi trips come from: the TLC's site, a folder of files, or a generator."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from sextant.use_cases.download import PATIENT, SHORT, Patience, download
-from sextant.use_cases.sources import Source, SourceError, SourceRequest
+from sextant.use_cases.download import ONE_QUICK_TRY, PERSISTENT, RetryPolicy, download
 from sextant.use_cases.synthetic_trips import synthetic_month
+from sextant.use_cases.use_case import Source, SourceError, SourceRequest
 
 TLC_URL = "https://d37ci6vzurychx.cloudfront.net/trip-data"
 REFERENCE_MONTH, TRAFFIC_MONTH = "2021-01", "2022-01"
@@ -27,7 +27,7 @@ COLUMNS = [
 
 
 def open_source(request: SourceRequest) -> Source:
-    """The source that was asked for, its months at hand; raises SourceError in one sentence."""
+    """The requested source with its months available; raises SourceError with one sentence."""
     for month in (request.reference, request.traffic):
         if month is not None and not MONTH.fullmatch(month):
             raise SourceError(f"{month!r} is not a month; write it as YYYY-MM, for example {REFERENCE_MONTH}")
@@ -36,7 +36,7 @@ def open_source(request: SourceRequest) -> Source:
 
 
 def read_month(path: Path) -> pd.DataFrame:
-    """The columns of one month that matter here; raises SourceError for a file that is not such a month."""
+    """The columns of one month that Sextant uses; raises SourceError when the file is not such a month."""
     try:
         return pd.read_parquet(path, columns=COLUMNS)
     except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors or OSErrors
@@ -46,21 +46,21 @@ def read_month(path: Path) -> pd.DataFrame:
 
 def _auto(request: SourceRequest) -> Source:
     try:
-        return _downloaded(request, SHORT)
+        return _downloaded(request, ONE_QUICK_TRY)
     except SourceError as error:
-        request.say(f"!!! NO REAL DATA: {error}; going on with SYNTHETIC trips (--source synthetic) !!!")
+        request.say(f"!!! NO REAL DATA: {error}; continuing with SYNTHETIC trips (--source synthetic) !!!")
         return _synthetic(request)
 
 
 def _tlc(request: SourceRequest) -> Source:
-    return _downloaded(request, PATIENT)
+    return _downloaded(request, PERSISTENT)
 
 
-def _downloaded(request: SourceRequest, patience: Patience) -> Source:
+def _downloaded(request: SourceRequest, policy: RetryPolicy) -> Source:
     reference, traffic = request.reference or REFERENCE_MONTH, request.traffic or TRAFFIC_MONTH
     for month in (reference, traffic):
         url, path = f"{TLC_URL}/{_file_name(month)}", request.raw_dir / _file_name(month)
-        download(url, path, magic=PARQUET_MAGIC, patience=patience)
+        download(url, path, magic=PARQUET_MAGIC, policy=policy)
     return Source("tlc", reference, traffic, lambda month: read_month(request.raw_dir / _file_name(month)))
 
 

@@ -1,7 +1,9 @@
-"""What every use case states once: its features, target and pipeline, and how raw rows become examples."""
+"""What a model definition states: its features, target, pipeline and data, and how raw rows become examples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,19 +12,53 @@ import pandas as pd
 
 from sextant.contracts.errors import Fatal
 from sextant.contracts.schema import Feature, FeatureSchema, Task
-from sextant.use_cases.sources import Source, SourceRequest
 
-SPLIT_SEED = 20210101
-"""One split for everybody: were it a run's seed, a replay with another seed would send rows trained on."""
-
-REFERENCE_SHARE = 0.25
-HOLDOUT_SHARE = 0.25
-MAX_REFERENCE_ROWS = 10_000
-MIN_ROWS = 200
+NAMES = ("iris", "taxi")
 
 
-class TooFewRows(Fatal):
-    """What is left after cleaning cannot train and judge a model."""
+class UnknownUseCase(Fatal):
+    """There is no use case of that name."""
+
+
+class SourceError(Fatal):
+    """The requested data are not available."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRequest:
+    """What the user asked for: a source's name or folder, and optionally the two periods."""
+
+    source: str
+    raw_dir: Path
+    reference: str | None = None
+    traffic: str | None = None
+    say: Callable[[str], None] = print
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Raw rows of two periods: the model learns from one and meets the later one as traffic.
+
+    `name` says where the rows come from, for manifests and for people.
+    """
+
+    name: str
+    reference_period: str
+    traffic_period: str | None
+    load: Callable[[str], pd.DataFrame]
+
+    def reference(self) -> pd.DataFrame:
+        """Raw rows of the period that the model learns from."""
+        return self.load(self.reference_period)
+
+    def traffic(self) -> pd.DataFrame:
+        """Raw rows of the later period; raises SourceError when the source has only one."""
+        if self.traffic_period is None:
+            raise SourceError(
+                f"the source has only one period, {self.reference_period}; add a later one, or replay with "
+                "--period reference-holdout"
+            )
+        return self.load(self.traffic_period)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +80,15 @@ class Examples:
             self.context.iloc[positions].reset_index(drop=True),
         )
 
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The reference period in three parts that share no row."""
-
-    training: Examples
-    reference: Examples
-    holdout: Examples
+    def complete(self, schema: FeatureSchema) -> "Examples":
+        """The rows that a service would accept: those with every required feature."""
+        required = [feature.name for feature in schema.features if feature.required]
+        return self.take(np.flatnonzero(self.features[required].notna().all(axis=1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCase:
-    """A model to be: everything that is particular to one use case."""
+    """A model definition: everything that is particular to one model, before it is trained."""
 
     name: str
     task: Task
@@ -65,7 +97,7 @@ class UseCase:
     features: tuple[Feature, ...]
     """With the limits beyond which a value is a fault in the data, where there are such limits."""
     segments: tuple[str, ...] = ()
-    """Features or context columns by whose values drift and performance are also told."""
+    """Features or context columns whose values drift and performance are also broken down by."""
     make_pipeline: Callable[[int], Any]
     """A new scikit-learn pipeline from a seed; it gets a frame of the features, numbers as float32."""
     open_source: Callable[[SourceRequest], Source]
@@ -73,51 +105,13 @@ class UseCase:
 
     @property
     def limits(self) -> FeatureSchema:
-        """The features with their limits, before training has shown what is known of their values."""
+        """The features with their stated limits, before training adds the values that it has seen."""
         return FeatureSchema(features=self.features)
 
 
-def complete(examples: Examples, schema: FeatureSchema) -> Examples:
-    """The rows that a service would accept: no required feature is missing."""
-    required = [feature.name for feature in schema.features if feature.required]
-    return examples.take(np.flatnonzero(examples.features[required].notna().all(axis=1)))
-
-
-def clean(examples: Examples, schema: FeatureSchema) -> Examples:
-    """The complete rows with a usable target and no number beyond its limits."""
-    examples = complete(examples, schema)
-    keep = examples.target.notna()
-    for name in schema.numerical:
-        feature, values = schema[name], examples.features[name]
-        low = -np.inf if feature.minimum is None else feature.minimum
-        high = np.inf if feature.maximum is None else feature.maximum
-        keep &= values.between(low, high) | values.isna()
-    return examples.take(np.flatnonzero(keep))
-
-
-def split(cleaned: Examples) -> Split:
-    """Training, reference and hold-out rows: the same for every caller that has the same cleaned rows."""
-    if len(cleaned) < MIN_ROWS:
-        raise TooFewRows(f"only {len(cleaned)} usable rows are left after cleaning; {MIN_ROWS} are needed")
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(cleaned))
-    reference_end = min(MAX_REFERENCE_ROWS, int(len(cleaned) * REFERENCE_SHARE))
-    holdout_end = reference_end + int(len(cleaned) * HOLDOUT_SHARE)
-    return Split(
-        training=cleaned.take(order[holdout_end:]),
-        reference=cleaned.take(order[:reference_end]),
-        holdout=cleaned.take(order[reference_end:holdout_end]),
-    )
-
-
-def known_schema(limits: FeatureSchema, training: Examples) -> FeatureSchema:
-    """The schema that is published: limits where stated, otherwise what training rows show."""
-    known = (_known(feature, training.features[feature.name].dropna()) for feature in limits.features)
-    return FeatureSchema(features=tuple(known))
-
-
-def _known(feature: Feature, values: "pd.Series[Any]") -> Feature:
-    if feature.kind == "categorical":
-        return feature.model_copy(update={"categories": tuple(sorted(values.unique()))})
-    minimum = float(values.min()) if feature.minimum is None else feature.minimum
-    maximum = float(values.max()) if feature.maximum is None else feature.maximum
-    return feature.model_copy(update={"minimum": minimum, "maximum": maximum})
+def load_use_case(name: str) -> UseCase:
+    """The use case of that name, imported only now; raises UnknownUseCase, which lists the known ones."""
+    if name not in NAMES:
+        raise UnknownUseCase(f"there is no use case {name!r}; known are: {', '.join(NAMES)}")
+    found: UseCase = import_module(f"sextant.use_cases.{name}").USE_CASE
+    return found

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sextant.use_cases.download import Patience, download
-from sextant.use_cases.sources import SourceError
+from sextant.use_cases.download import RetryPolicy, download
+from sextant.use_cases.use_case import SourceError
 from tests.file_server import FileServer
 
 CONTENT = b"PAR1" + bytes(range(256)) * 1_000 + b"PAR1"
-ONCE = Patience(connect=2, read=2, attempts=1, pause=0)
-TWICE = Patience(connect=2, read=2, attempts=2, pause=0)
+ONCE = RetryPolicy(connect_timeout=2, read_timeout=2, attempts=1, pause=0)
+TWICE = RetryPolicy(connect_timeout=2, read_timeout=2, attempts=2, pause=0)
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def server() -> Iterator[FileServer]:
         yield running
 
 
-def fetch(server: FileServer, path: Path, patience: Patience = ONCE, magic: bytes = b"PAR1") -> None:
-    download(f"{server.url}/{path.name}", path, magic=magic, patience=patience)
+def fetch(server: FileServer, path: Path, policy: RetryPolicy = ONCE, magic: bytes = b"PAR1") -> None:
+    download(f"{server.url}/{path.name}", path, magic=magic, policy=policy)
 
 
 def test_a_file_arrives_whole_and_leaves_nothing_beside_it(server: FileServer, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_part_that_is_longer_than_the_file_is_thrown_away(server: FileServer, 
 
 def test_an_answer_that_is_not_the_file_is_refused(server: FileServer, tmp_path: Path) -> None:
     server.files["month"] = b"<html>please log in</html>"
-    with pytest.raises(SourceError, match="something else"):
+    with pytest.raises(SourceError, match="something other"):
         fetch(server, tmp_path / "month")
     assert not list(tmp_path.iterdir())
 
@@ -94,4 +94,9 @@ def test_a_server_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/month"
         with pytest.raises(SourceError, match="not answer in time"):
-            download(url, tmp_path / "month", patience=Patience(connect=2, read=0.2, attempts=1))
+            download(
+                url,
+                tmp_path / "month",
+                magic=b"",
+                policy=RetryPolicy(connect_timeout=2, read_timeout=0.2, attempts=1),
+            )

@@ -102,7 +102,7 @@ def test_a_second_run_says_so_and_touches_nothing(tmp_path: Path, capsys: pytest
     before = snapshot(tmp_path)
     assert run(tmp_path) == 0
     assert snapshot(tmp_path) == before
-    assert "is there already" in capsys.readouterr().out
+    assert "already exists" in capsys.readouterr().out
 
 
 def test_the_same_data_give_the_same_bundle_elsewhere(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_the_same_data_give_the_same_bundle_elsewhere(tmp_path: Path) -> None:
 def test_force_trains_again_in_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path)
     assert run(tmp_path, "--force") == 0
-    assert "is there already" not in capsys.readouterr().out
+    assert "already exists" not in capsys.readouterr().out
     load_bundle(tmp_path / "models", "iris")
     assert len(list((tmp_path / "models" / "iris").iterdir())) == 2  # the version and `current`
 

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import send_data
-from sextant.traffic.client import Client, Outage
+from sextant.traffic.client import Client, Outage, SendStats
 from sextant.traffic.replay import Feed
-from sextant.traffic.rows import Shipment
-from sextant.traffic.tally import Tally, table
+from sextant.traffic.rows import Batch
+from tests.bundles import publish_flowers
 from tests.fake_prediction_service import FakePredictionService
 
 ROOT = Path(send_data.__file__).parent
@@ -36,11 +37,13 @@ def send(service: FakePredictionService, folder: Path, *arguments: str) -> int:
     return send_data.main([*fixed, *arguments])
 
 
-def make_client(url: str, waits: list[float], patience: float = 60) -> Client:
-    return Client(url, outage=Outage(print), wait=lambda seconds: bool(waits.append(seconds)), patience=patience)
+def make_client(url: str, waits: list[float], retry_seconds: float = 60) -> Client:
+    return Client(
+        url, outage=Outage(print), wait=lambda seconds: bool(waits.append(seconds)), retry_seconds=retry_seconds
+    )
 
 
-def test_every_row_is_sent_once_and_its_truth_follows(service: FakePredictionService, tmp_path: Path) -> None:
+def test_every_row_is_sent_once_and_its_target_follows(service: FakePredictionService, tmp_path: Path) -> None:
     assert send(service, tmp_path, "--count", "200", "--accepted-ids", str(tmp_path / "ids")) == 0
     sent = [record["prediction_id"] for record in service.predicted]
     assert len(set(sent)) == len(sent) == 200
@@ -85,9 +88,9 @@ def test_a_full_service_is_given_its_time_and_the_same_id_again(service: FakePre
     assert [record["prediction_id"] for record in service.predicted] == ["mine"]
 
 
-def test_a_service_that_stays_full_is_given_up_when_patience_ends(service: FakePredictionService) -> None:
+def test_a_service_that_stays_full_is_given_up_when_time_runs_out(service: FakePredictionService) -> None:
     service.script = [(503, {"Retry-After": "7"})]
-    answer = make_client(service.url, [], patience=5).post("/predict", {"prediction_id": "mine"})
+    answer = make_client(service.url, [], retry_seconds=5).post("/predict", {"prediction_id": "mine"})
     assert (answer.status, service.predicted) == (503, [])
 
 
@@ -110,7 +113,7 @@ def test_a_service_that_is_not_up_yet_is_waited_for() -> None:
             started.enter_context(FakePredictionService().running(port))
             return False
 
-        client = Client(f"http://127.0.0.1:{port}", outage=Outage(said.append), wait=start_it, patience=60)
+        client = Client(f"http://127.0.0.1:{port}", outage=Outage(said.append), wait=start_it, retry_seconds=60)
         assert client.wait_until_up()
     assert [line.split(";")[-1].strip() for line in said] == [
         "waiting for it ...",
@@ -134,14 +137,62 @@ def test_the_api_key_goes_along(
     assert service.api_keys == {"secret"}
 
 
-def test_a_targets_file_is_sent_and_its_wrong_lines_are_named(
+def test_a_targets_file_is_sent_and_its_malformed_rows_are_named(
     service: FakePredictionService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "targets.csv"
-    path.write_text("prediction_id,target\na,setosa\nb\n")
-    assert send(service, tmp_path, "--targets-csv", str(path)) == 1
+    path.write_text("prediction_id;target;received_at\na;setosa;2026-03-01T08:00:00Z\nb\nc;;\n")
+    assert send(service, tmp_path, "--targets", str(path)) == 1
     assert service.targets == [{"prediction_id": "a", "target": "setosa", "model": "iris"}]
-    assert "targets.csv, line 3:" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"{path}, line 3: has 1 field where the header has 3; left out" in out
+    assert f"{path}, line 4: target is empty; left out" in out
+    assert "received_at is checked but not sent" in out
+
+
+def test_targets_of_a_parquet_file_travel_in_batches(service: FakePredictionService, tmp_path: Path) -> None:
+    path = tmp_path / "targets.parquet"
+    ids = [f"p{number}" for number in range(1_200)]
+    pd.DataFrame({"prediction_id": ids, "target": "setosa"}).to_parquet(path)
+    assert send(service, tmp_path, "--targets-csv", str(path)) == 0
+    assert [item["prediction_id"] for item in service.targets] == ids
+    assert service.feedback_requests == 3
+
+
+def test_targets_are_checked_against_the_classes_of_the_live_model(
+    service: FakePredictionService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_flowers(tmp_path / "models", rows=30)
+    path = tmp_path / "targets.csv"
+    path.write_text("prediction_id,target\na,rose\nb,setosa\n")
+    assert send(service, tmp_path, "--targets", str(path)) == 1
+    assert [item["prediction_id"] for item in service.targets] == ["b"]
+    assert (
+        "target is none of the model's classes (setosa, versicolor, virginica): 'rose'" in capsys.readouterr().out
+    )
+
+
+def test_of_very_many_malformed_rows_the_first_are_named_and_the_rest_counted(
+    service: FakePredictionService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "targets.csv"
+    path.write_text("prediction_id,target\n" + "a,\n" * 6_000)
+    assert send(service, tmp_path, "--targets", str(path)) == 1
+    out = capsys.readouterr().out
+    assert out.count("target is empty") == 20
+    assert "5,980 more malformed rows are left out" in out
+
+
+def test_a_targets_file_that_breaks_off_is_one_clear_error_and_sends_nothing(
+    service: FakePredictionService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "targets.csv"
+    path.write_bytes(b"prediction_id,target\n" + b"a,setosa\n" * 20_000 + b"\xff\n")
+    assert send(service, tmp_path, "--targets", str(path)) == 1
+    assert service.targets == []
+    assert capsys.readouterr().err == (
+        f"send_data.py: {path} is not UTF-8 text (it has a byte 0xff); save it as UTF-8\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,17 +208,17 @@ def test_a_wrong_number_is_refused_before_anything_is_sent(
 
 
 def test_the_rate_says_at_which_moment_each_record_goes() -> None:
-    feed = Feed([Shipment([{}, {}], {}), Shipment([{}], {}), Shipment([{}], {})], rate=10, clock=lambda: 100.0)
+    feed = Feed([Batch([{}, {}], {}), Batch([{}], {}), Batch([{}], {})], rate=10, clock=lambda: 100.0)
     moments = [moment for moment, _ in iter(feed.next, None)]
     assert moments == pytest.approx([100.0, 100.2, 100.3])
 
 
 def test_the_table_shows_every_kind_of_failure() -> None:
-    tally = Tally(
+    stats = SendStats(
         "predictions", accepted=1_234, retries=5, failed=Counter({"HTTP 422": 2}), seconds=[0.001, 0.003]
     )
-    tally.reasons["HTTP 422"] = "a wrong field"
-    lines = table(tally, 10).splitlines()
+    stats.reasons["HTTP 422"] = "a wrong field"
+    lines = stats.table(10).splitlines()
     assert lines[0].endswith("1,234 accepted  in 10.0 s (123 a second)")
     assert "2 failed: HTTP 422  a wrong field" in lines[2]
     assert "p50 2.0 ms" in lines[3]

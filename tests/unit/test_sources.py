@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from sextant.use_cases import taxi_months
-from sextant.use_cases.download import Patience
+from sextant.use_cases.download import RetryPolicy
 from sextant.use_cases.iris import open_source as open_iris
-from sextant.use_cases.sources import Source, SourceError, SourceRequest
 from sextant.use_cases.synthetic_trips import synthetic_month
 from sextant.use_cases.taxi_months import open_source
+from sextant.use_cases.use_case import Source, SourceError, SourceRequest
 from tests.file_server import FileServer
 
 NO_SERVER = "http://127.0.0.1:9"
@@ -116,7 +116,7 @@ def test_auto_falls_back_to_made_up_months_in_one_loud_line(
 
 def test_tlc_without_a_network_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(taxi_months, "TLC_URL", NO_SERVER)
-    monkeypatch.setattr(taxi_months, "PATIENT", Patience(1, 1, 1, 0))
+    monkeypatch.setattr(taxi_months, "PERSISTENT", RetryPolicy(1, 1, 1, 0))
     with pytest.raises(SourceError, match=r"cannot be downloaded \(no connection"):
         opened("tlc", tmp_path)
 

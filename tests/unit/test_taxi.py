@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sextant.training.split import clean
 from sextant.use_cases.synthetic_trips import synthetic_month
 from sextant.use_cases.taxi import USE_CASE, to_examples
-from sextant.use_cases.use_case import clean
 
 
 def trips(**columns: Any) -> pd.DataFrame:

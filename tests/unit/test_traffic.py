@@ -8,12 +8,24 @@ import pandas as pd
 import pytest
 
 from sextant.contracts.schema import Feature, FeatureSchema
-from sextant.traffic.drift import Drift, WrongDrift, apply_drifts, parse_drift
-from sextant.traffic.rows import HOLDOUT, TRAFFIC, NoTraffic, Traffic, replayed, shipments, shuffled, to_traffic
-from sextant.use_cases.sources import Source
+from sextant.traffic.rows import (
+    HOLDOUT,
+    TRAFFIC,
+    InjectedDrift,
+    NoTraffic,
+    Traffic,
+    WrongDrift,
+    batches,
+    inject,
+    parse_drift,
+    replayed,
+    shuffled,
+    to_traffic,
+)
+from sextant.training.split import clean, split
 from sextant.use_cases.synthetic_trips import synthetic_month
 from sextant.use_cases.taxi import USE_CASE
-from sextant.use_cases.use_case import Examples, clean, split
+from sextant.use_cases.use_case import Examples, Source
 
 SCHEMA = FeatureSchema(
     features=(Feature(name="zone", kind="categorical"), Feature(name="miles", kind="numerical"))
@@ -72,19 +84,21 @@ def test_every_row_comes_once_before_any_comes_again() -> None:
     assert shuffled(10, 25, rng()).tolist() == order.tolist()
 
 
-def test_a_shipment_carries_ids_and_only_the_truths_that_are_known() -> None:
+def test_a_batch_carries_ids_and_only_the_targets_that_are_known() -> None:
     ids = (f"id-{number}" for number in count())
     traffic = Traffic([{"miles": 1.0}, {"miles": 2.0}, {"miles": 3.0}], [10.0, None, 30.0])
-    first, second = shipments(traffic, np.array([0, 1, 2]), 2, lambda: next(ids))
+    first, second = batches(traffic, np.array([0, 1, 2]), 2, lambda: next(ids))
     assert first.records == [{"miles": 1.0, "prediction_id": "id-0"}, {"miles": 2.0, "prediction_id": "id-1"}]
     assert first.targets == {"id-0": 10.0}
     assert second.targets == {"id-2": 30.0}
     assert "prediction_id" not in traffic.records[0]
 
 
-def test_a_number_drifts_by_its_factor_and_the_truth_stays() -> None:
+def test_a_number_drifts_by_its_factor_and_the_target_stays() -> None:
     examples = replayed(USE_CASE, source(), TRAFFIC)
-    plain, drifted = (to_traffic(examples, drifts, rng()) for drifts in ([], [Drift("trip_distance", factor=1.5)]))
+    plain, drifted = (
+        to_traffic(examples, drifts, rng()) for drifts in ([], [InjectedDrift("trip_distance", factor=1.5)])
+    )
     distances = [[record["trip_distance"] for record in traffic.records] for traffic in (plain, drifted)]
     np.testing.assert_allclose(np.array(distances[1]), np.array(distances[0]) * 1.5)
     assert drifted.targets == plain.targets
@@ -92,14 +106,14 @@ def test_a_number_drifts_by_its_factor_and_the_truth_stays() -> None:
 
 def test_a_share_of_the_rows_moves_to_a_category() -> None:
     features = pd.DataFrame({"zone": ["a"] * 1_000, "miles": 1.0})
-    drifted = apply_drifts(features, [Drift("zone", category="b", share=0.3)], rng())
+    drifted = inject([InjectedDrift("zone", category="b", share=0.3)], features, rng())
     assert 250 < (drifted["zone"] == "b").sum() < 350
     assert (features["zone"] == "a").all()
 
 
 def test_drifts_are_read_as_a_user_writes_them() -> None:
-    assert parse_drift("miles=1.5", SCHEMA) == Drift("miles", factor=1.5)
-    assert parse_drift("zone=74=0.5", SCHEMA) == Drift("zone", category="74", share=0.5)
+    assert parse_drift("miles=1.5", SCHEMA) == InjectedDrift("miles", factor=1.5)
+    assert parse_drift("zone=74=0.5", SCHEMA) == InjectedDrift("zone", category="74", share=0.5)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ import pytest
 
 from sextant.training.export import OnnxDiffers, OnnxModel, Predictions, pipeline_input, require_agreement
 from sextant.training.fit import TrainedModel, fingerprint, train
+from sextant.training.split import Split, clean, split
 from sextant.use_cases.iris import USE_CASE as IRIS
 from sextant.use_cases.iris import resampled
 from sextant.use_cases.synthetic_trips import synthetic_month
 from sextant.use_cases.taxi import USE_CASE as TAXI
-from sextant.use_cases.use_case import Examples, Split, clean, split
+from sextant.use_cases.use_case import Examples
 
 
 @cache

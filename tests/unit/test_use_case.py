@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from sextant.contracts.schema import Feature, FeatureSchema
-from sextant.use_cases.catalogue import UnknownUseCase, use_case
-from sextant.use_cases.use_case import Examples, TooFewRows, clean, complete, known_schema, split
+from sextant.training.split import TooFewRows, clean, known_schema, split
+from sextant.use_cases.use_case import Examples, UnknownUseCase, load_use_case
 
 SCHEMA = FeatureSchema(
     features=(
@@ -48,7 +48,7 @@ def test_cleaning_keeps_complete_rows_within_the_limits_that_have_a_target() -> 
 
 def test_complete_rows_may_lie_beyond_the_limits_and_lack_a_target() -> None:
     rows = examples([("a", 9e9, None, None), (None, 1.0, 1.0, 5.0)])
-    assert complete(rows, SCHEMA).context["row"].tolist() == [0]
+    assert rows.complete(SCHEMA).context["row"].tolist() == [0]
 
 
 def test_the_three_parts_of_a_split_share_no_row_and_lose_none() -> None:
@@ -83,12 +83,12 @@ def test_the_known_schema_takes_limits_where_stated_and_else_what_training_shows
 
 def test_an_unknown_use_case_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UnknownUseCase, match="iris, taxi"):
-        use_case("taxis")
+        load_use_case("taxis")
 
 
 def test_use_cases_are_known_without_importing_scikit_learn_or_onnx() -> None:
     script = (
-        "import sys; from sextant.use_cases.catalogue import NAMES, use_case; [use_case(name) for name in NAMES];"
+        "import sys; from sextant.use_cases.use_case import *; [load_use_case(name) for name in NAMES];"
         "print(*{'sklearn', 'skl2onnx', 'onnxruntime'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

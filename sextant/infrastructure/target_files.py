@@ -1,13 +1,15 @@
-"""A file of targets as rows of text: CSV or Parquet, told apart by the first bytes and read piece by piece."""
+"""A file of targets as rows of text: CSV or Parquet, told apart by the first bytes and read in chunks."""
 
 import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from sextant.contracts.errors import Rejected
+from sextant.contracts.target_rows import TargetRow
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -21,20 +23,8 @@ PARQUET_BATCH = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row as the file has it, empty where it has nothing; `problem` when its fields cannot be told apart."""
-
-    line: int
-    prediction_id: str = ""
-    target: str = ""
-    model: str = ""
-    received_at: str = ""
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class TargetFile:
-    """A file whose columns were found to be usable; `separator` is None for Parquet."""
+    """A file that has the needed columns; `separator` is None for Parquet."""
 
     path: Path
     columns: tuple[str, ...]
@@ -42,17 +32,27 @@ class TargetFile:
 
     @property
     def ignored(self) -> list[str]:
-        """The columns that an import does not read."""
+        """The columns that are not read."""
         return [name for name in self.columns if _plain(name) not in KNOWN]
+
+    def has(self, name: str) -> bool:
+        """Whether the file has this column."""
+        return name in map(_plain, self.columns)
 
     @property
     def counted_in(self) -> str:
-        """What the numbers of its rows count."""
+        """What the row numbers count: lines of CSV, rows of Parquet."""
         return "row" if self.separator is None else "line"
 
-    def rows(self) -> Iterator[Row]:
-        """Its rows in order, empty ones left out; raises Rejected when the file turns out to be unreadable."""
+    def rows(self) -> Iterator[TargetRow]:
+        """Its rows in order, without empty ones; raises Rejected when the file turns out to be unreadable."""
         return _parquet_rows(self) if self.separator is None else _csv_rows(self, self.separator)
+
+    def chunks(self, size: int) -> Iterator[list[TargetRow]]:
+        """The same rows in lists of at most `size`."""
+        rows = self.rows()
+        while chunk := list(islice(rows, size)):
+            yield chunk
 
 
 def open_target_file(path: Path) -> TargetFile:
@@ -115,7 +115,7 @@ def _text(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _csv_rows(file: TargetFile, separator: str) -> Iterator[Row]:
+def _csv_rows(file: TargetFile, separator: str) -> Iterator[TargetRow]:
     with _readable(file.path), _text(file.path) as stream:
         reader = csv.reader(stream, delimiter=separator)
         header_seen = False
@@ -126,14 +126,14 @@ def _csv_rows(file: TargetFile, separator: str) -> Iterator[Row]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Row(line, problem=f"is no line of CSV: {error}")
+                yield TargetRow(line, problem=f"is no line of CSV: {error}")
                 continue
             if header_seen and any(map(str.strip, fields)):
                 yield _csv_row(line, reader.line_num, fields, file.columns)
             header_seen = header_seen or any(map(str.strip, fields))
 
 
-def _csv_row(line: int, last: int, fields: list[str], columns: Sequence[str]) -> Row:
+def _csv_row(line: int, last: int, fields: list[str], columns: Sequence[str]) -> TargetRow:
     while len(fields) > len(columns) and not fields[-1].strip():
         fields.pop()
     values = dict(zip(map(_plain, columns), map(str.strip, fields), strict=False))
@@ -145,7 +145,7 @@ def _csv_row(line: int, last: int, fields: list[str], columns: Sequence[str]) ->
         problem = "has a field with a line break"
     if problem and last > line:
         problem += f" (it runs on to line {last}: is a quote not closed?)"
-    return Row(line, **known, problem=problem)
+    return TargetRow(line, **known, problem=problem)
 
 
 # --- Parquet -----------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def _parquet(path: Path) -> "pq.ParquetFile":
         raise Rejected(f"{path} is not a readable Parquet file: {_first_line(error)}") from None
 
 
-def _parquet_rows(file: TargetFile) -> Iterator[Row]:
+def _parquet_rows(file: TargetFile) -> Iterator[TargetRow]:
     import pyarrow as pa
 
     read = [name for name in file.columns if _plain(name) in KNOWN]
@@ -172,7 +172,7 @@ def _parquet_rows(file: TargetFile) -> Iterator[Row]:
                 for values in zip(*(_texts(batch.column(name)) for name in read), strict=True):
                     number += 1
                     if any(values):
-                        yield Row(number, **dict(zip(map(_plain, read), values, strict=True)))
+                        yield TargetRow(number, **dict(zip(map(_plain, read), values, strict=True)))
     except pa.ArrowException as error:
         raise Rejected(f"{file.path} is damaged after row {number}: {_first_line(error)}") from None
 
