@@ -5,7 +5,7 @@ SOURCE ?= auto
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up down test unit integration e2e lint format lock bench reports clean
+.PHONY: help setup demo up status down test unit integration e2e lint format lock bench reports clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: $(READY) ## prepare, start, replay traffic, find the drift (SOURCE=auto|tl
 
 up: $(READY) ## start the constellation and leave it running
 	@$(BIN)/python -m sextant.local up --source "$(SOURCE)"
+
+status: $(READY) ## say what runs and what answers
+	@$(BIN)/python -m sextant.local status
 
 down: $(READY) ## stop it
 	@$(BIN)/python -m sextant.local down

@@ -8,8 +8,7 @@ import requests
 
 from sextant.infrastructure.settings import Settings
 from sextant.local.constellation import commands, constellation
-from sextant.local.environment import environment
-from sextant.local.observability import write_alertmanager_file, write_prometheus_files
+from sextant.local.environment import environment, write_alertmanager_file, write_prometheus_files
 from tests.processes import Program, Services, answers, free_port
 
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")

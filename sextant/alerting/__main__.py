@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sextant.alerting.configuration import configuration
-from sextant.alerting.output import as_text, write
-from sextant.alerting.secrets import masked, read_secrets
+from sextant.alerting.files import as_text, configuration_file, masked, read_secrets, write
 from sextant.contracts.errors import Fatal
 from sextant.infrastructure.settings import Settings, load_settings
 
@@ -30,8 +29,7 @@ def _render(settings: Settings, output: str | None) -> None:
     if output == "-":
         sys.stdout.write(as_text(configuration(settings, masked(secrets))))
         return
-    path = Path(output) if output else settings.data_dir / "alertmanager" / "alertmanager.yml"
-    write(configuration(settings, secrets), path)
+    write(configuration(settings, secrets), Path(output) if output else configuration_file(settings))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,1 +1,1 @@
-"""The constellation on one machine without Docker: embedded parts, one log per process, and the demo."""
+"""The constellation on one machine without Docker: one supervisor, one log for each program, and the demo."""

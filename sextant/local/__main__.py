@@ -1,18 +1,18 @@
-"""The commands behind `make up`, `make down` and `make demo`."""
+"""The commands behind `make up`, `make status`, `make down` and `make demo`."""
 
 import argparse
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from sextant.contracts.errors import Fatal
 from sextant.contracts.model_bundle import current_version
 from sextant.infrastructure.settings import Settings, load_settings
 from sextant.local import control
-from sextant.local.constellation import ROOT, Constellation, Part
-from sextant.local.demo import MODEL, Demo, verdict
+from sextant.local.constellation import ROOT, Constellation, Program, constellation, require_checkout
+from sextant.local.demo import MODEL, Demo, all_hold
 from sextant.local.environment import environment
+from sextant.local.supervisor import lock_file, lock_holder
 
 
 def prepare(settings: Settings, source: str) -> None:
@@ -24,53 +24,60 @@ def prepare(settings: Settings, source: str) -> None:
 
 def up(settings: Settings, source: str) -> Constellation:
     """Start everything, wait until it answers, and return what runs."""
-    there = control.startable(settings)
+    found = control.startable(settings)
     try:
         current_version(settings.models_dir, MODEL)
     except Fatal:
         prepare(settings, source)
-    process = control.start(settings, there)
+    process = control.start(settings, found)
     print("starting the constellation:", end="", flush=True)
 
-    def on_ready(part: Part) -> None:
-        print(f" {part.name}", end="", flush=True)
+    def on_ready(program: Program) -> None:
+        print(f" {program.name}", end="", flush=True)
 
     try:
-        late = control.wait_until_ready(settings, process, there, on_ready)
+        late = control.wait_until_ready(settings, process, found, on_ready)
     except BaseException:
         print()
-        control.stop(settings)
+        process.terminate()  # it may not hold the lock yet
+        process.wait(control.STOP_SECONDS)
         raise
-    print("".join(f"\n{part.name} is not ready yet; see {log_file(settings, part)}" for part in late))
-    return there
+    logs = settings.data_dir / "logs"
+    print("".join(f"\n{program.name} is not ready yet; see {logs}/{program.name}.log" for program in late))
+    return found
 
 
-def log_file(settings: Settings, part: Part) -> Path:
-    """Where a part writes what it has to say."""
-    return settings.data_dir / "logs" / f"{part.name}.log"
+def status(settings: Settings) -> bool:
+    """Say what runs and what answers; whether anything runs."""
+    pid = lock_holder(lock_file(settings))
+    print(f"running (process {pid})" if pid else "nothing is running")
+    for program in constellation(settings).programs if pid else ():
+        if program.ready_path:
+            print(f"  {program.name:<14}{'ready' if control.answers(program) else 'does not answer'}")
+    return pid is not None
 
 
-def where_to_look(settings: Settings, there: Constellation) -> None:
+def where_to_look(settings: Settings, found: Constellation) -> None:
     """Print the addresses that a person may open."""
     print("\nwhere to look:")
-    for part in there.parts:
-        if part.says:
-            print(f"  http://127.0.0.1:{part.port}/  {part.says}")
+    for program in found.programs:
+        if program.shows:
+            print(f"  http://127.0.0.1:{program.port}/  {program.shows}")
     print(f"  {settings.data_dir}/logs/  one log a process")
-    for reason in there.absent.values():
+    for reason in found.absent.values():
         print(f"  ({reason} and was left out)")
 
 
 def demo(settings: Settings, source: str, *, once: bool) -> bool:
     """Run the demo; afterwards stay up until Ctrl-C, or with `once` stop everything."""
     prepare(settings, source)
-    there = up(settings, source)
+    found = up(settings, source)
     try:
-        held = verdict(Demo(settings, source, prometheus=there.port("prometheus") is not None).run())
-        where_to_look(settings, there)
+        held = all_hold(Demo(settings, source, prometheus=found.port("prometheus") is not None).run())
+        where_to_look(settings, found)
         if not once:
             print("\nCtrl-C stops everything", flush=True)
-            while control.running_pid(settings) is not None:
+            while lock_holder(lock_file(settings)):
                 time.sleep(1)
         return held
     except KeyboardInterrupt:
@@ -81,15 +88,18 @@ def demo(settings: Settings, source: str, *, once: bool) -> bool:
 
 
 def main() -> None:
-    """python -m sextant.local up|down|demo"""
+    """python -m sextant.local up|status|down|demo"""
     parser = argparse.ArgumentParser(prog="python -m sextant.local", description=__doc__)
-    parser.add_argument("command", choices=["up", "down", "demo"])
+    parser.add_argument("command", choices=["up", "status", "down", "demo"])
     parser.add_argument("--source", default="auto", help="auto, tlc, synthetic or a folder of months")
     parser.add_argument("--once", action="store_true", help="stop everything after the demo")
     arguments = parser.parse_args()
     try:
+        require_checkout()
         settings = load_settings()
-        if arguments.command == "down":
+        if arguments.command == "status":
+            sys.exit(0 if status(settings) else 1)
+        elif arguments.command == "down":
             print("stopped" if control.stop(settings) else "nothing is running")
         elif arguments.command == "up":
             where_to_look(settings, up(settings, arguments.source))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sextant.contracts.errors import Fatal
 from sextant.infrastructure.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,71 +14,85 @@ PROCFILE = Path(__file__).with_name("Procfile")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Program:
     """A program of the constellation and how a person or a check reaches it.
 
-    A part with `programs`, any of which will do, comes from elsewhere and is optional.
+    One with `executables`, any of which will do, comes from elsewhere and is optional.
     """
 
     name: str
     port: int | None = None
-    setting: str = ""
+    port_setting: str = ""
     ready_path: str | None = None
-    says: str = ""
-    programs: tuple[str, ...] = ()
+    shows: str = ""
+    executables: tuple[str, ...] = ()
 
     @property
-    def program(self) -> str | None:
-        """Path of the first of its programs that is installed."""
-        return next(filter(None, map(shutil.which, self.programs)), None)
+    def optional(self) -> bool:
+        """Whether the others run without it."""
+        return bool(self.executables)
 
     @property
-    def program_variable(self) -> str:
+    def path(self) -> str | None:
+        """Path of the first of its executables that is installed."""
+        return next(filter(None, map(shutil.which, self.executables)), None)
+
+    @property
+    def path_variable(self) -> str:
         """The variable by which the Procfile knows that path."""
         return self.name.upper().replace("-", "_") + "_PROGRAM"
 
 
 @dataclass(frozen=True, slots=True)
 class Constellation:
-    """The parts that run here, and why each of the others does not."""
+    """The programs that run here, and why each of the others does not."""
 
-    parts: tuple[Part, ...]
+    programs: tuple[Program, ...]
     absent: Mapping[str, str] = field(default_factory=dict)
 
     def port(self, name: str) -> int | None:
-        """The port of a part that runs here."""
-        return next((part.port for part in self.parts if part.name == name), None)
+        """The port of a program that runs here."""
+        return next((program.port for program in self.programs if program.name == name), None)
 
 
-def all_parts(settings: Settings) -> tuple[Part, ...]:
-    """Every part there may be: MongoDB's stand-in not when MONGODB_URI names a server."""
+def require_checkout(root: Path = ROOT) -> None:
+    """Raise Fatal where Sextant was installed: what runs the constellation stands in the repository beside it."""
+    if not (root / "prepare.py").is_file():
+        raise Fatal(f"this runs from a checkout of Sextant's repository, and {root} is none")
+
+
+def all_programs(settings: Settings) -> tuple[Program, ...]:
+    """Every program there may be: MongoDB's stand-in not when MONGODB_URI names a server."""
     own_mongo = "mongodb_uri" in settings.model_fields_set
-    parts = (
-        Part("mongo", settings.mongodb_port, "MONGODB_PORT"),
-        Part("prediction", settings.prediction_port, "PREDICTION_PORT", "/readyz", "predictions, docs at /docs"),
-        Part("relay", settings.relay_port, "RELAY_PORT", "/metrics"),
-        Part("monitoring", settings.monitoring_port, "MONITORING_PORT", "/readyz", "live drift page"),
-        Part("prefect", settings.prefect_port, "PREFECT_PORT", "/api/health", "Prefect, the scheduled flows"),
-        Part("flows"),
-        Part("reports", settings.reports_port, "REPORTS_PORT", "/", "HTML reports"),
-        *_optional_parts(settings),
+    programs = (
+        Program("mongo", settings.mongodb_port, "MONGODB_PORT"),
+        Program("prediction", settings.prediction_port, "PREDICTION_PORT", "/readyz", "predictions and /docs"),
+        Program("relay", settings.relay_port, "RELAY_PORT", "/metrics"),
+        Program("monitoring", settings.monitoring_port, "MONITORING_PORT", "/readyz", "live drift page"),
+        Program("prefect", settings.prefect_port, "PREFECT_PORT", "/api/health", "Prefect, the scheduled flows"),
+        Program("flows"),
+        Program("reports", settings.reports_port, "REPORTS_PORT", "/", "HTML reports"),
+        *_optional_programs(settings),
     )
-    return parts[1:] if own_mongo else parts
+    return programs[1:] if own_mongo else programs
 
 
-def _optional_parts(settings: Settings) -> tuple[Part, ...]:
+def _optional_programs(settings: Settings) -> tuple[Program, ...]:
     """By the names that the programs have in Debian's packages, and elsewhere."""
     return (
-        Part("prometheus", settings.prometheus_port, "PROMETHEUS_PORT", "/-/ready", "Prometheus", ("prometheus",)),
-        Part(
+        Program(
+            "prometheus", settings.prometheus_port, "PROMETHEUS_PORT", "/-/ready",
+            "Prometheus", ("prometheus",),
+        ),
+        Program(
             "alertmanager", settings.alertmanager_port, "ALERTMANAGER_PORT", "/-/ready",
             "Alertmanager, alerts and silences", ("prometheus-alertmanager", "alertmanager"),
         ),
-        Part(
+        Program(
             "node-exporter", settings.node_exporter_port, "NODE_EXPORTER_PORT", "/metrics",
-            programs=("prometheus-node-exporter", "node_exporter"),
+            executables=("prometheus-node-exporter", "node_exporter"),
         ),
-        Part(
+        Program(
             "grafana", settings.grafana_port, "GRAFANA_PORT", "/api/health",
             "Grafana, the dashboards", ("grafana", "grafana-server"),
         ),
@@ -86,22 +101,23 @@ def _optional_parts(settings: Settings) -> tuple[Part, ...]:
 
 def constellation(settings: Settings) -> Constellation:
     """What is installed here, and what is not."""
-    parts = all_parts(settings)
-    missing = [part for part in parts if part.programs and not part.program]
-    there = tuple(part for part in parts if part not in missing)
-    return Constellation(there, {part.name: f"{part.name} is not installed here" for part in missing})
+    programs = all_programs(settings)
+    missing = [program for program in programs if program.optional and not program.path]
+    installed = tuple(program for program in programs if program not in missing)
+    return Constellation(installed, {program.name: f"{program.name} is not installed here" for program in missing})
 
 
-def without_taken_ports(there: Constellation) -> Constellation:
-    """The same without the optional parts whose port something else listens on."""
-    taken = [part for part in there.parts if part.programs and ports_in_use([part])]
-    reasons = {part.name: f"{part.name} finds {part.setting} {part.port} in use" for part in taken}
-    return Constellation(tuple(part for part in there.parts if part not in taken), {**there.absent, **reasons})
+def without_taken_ports(found: Constellation) -> Constellation:
+    """The same without the optional programs whose port something else listens on."""
+    taken = [program for program in found.programs if program.optional and ports_in_use([program])]
+    reasons = {each.name: f"{each.name} finds {each.port_setting} {each.port} in use" for each in taken}
+    left = tuple(program for program in found.programs if program not in taken)
+    return Constellation(left, {**found.absent, **reasons})
 
 
-def ports_in_use(parts: Sequence[Part]) -> list[str]:
+def ports_in_use(programs: Sequence[Program]) -> list[str]:
     """'PREDICTION_PORT 9696' for each port that something else listens on."""
-    return [f"{part.setting} {part.port}" for part in parts if part.port and _is_taken(part.port)]
+    return [f"{each.port_setting} {each.port}" for each in programs if each.port and _is_taken(each.port)]
 
 
 def _is_taken(port: int) -> bool:

@@ -165,7 +165,7 @@ def show(finding: Finding) -> None:
     print(f"  dataset drift: {'YES' if finding.drift['dataset_drift'] else 'no'}", flush=True)
 
 
-def verdict(checks: Sequence[Check]) -> bool:
+def all_hold(checks: Sequence[Check]) -> bool:
     """Print every check and return whether all held."""
     print("\n== checks ==")
     for check in checks:

@@ -73,6 +73,11 @@ def test_up_runs_everything_a_killed_part_comes_back_and_down_leaves_nothing(env
     assert "already running" in second.stderr
     assert "Traceback" not in second.stderr
 
+    found = local(environment, "status")
+    assert found.returncode == 0
+    assert "does not answer" not in found.stdout
+    assert {line.split()[0] for line in found.stdout.splitlines()[1:]} >= {"prediction", "relay", "monitoring"}
+
     relay = f"http://127.0.0.1:{environment['RELAY_PORT']}/metrics"
     before = pid_in_log(environment, "relay")
     os.kill(before, signal.SIGKILL)
@@ -87,6 +92,7 @@ def test_up_runs_everything_a_killed_part_comes_back_and_down_leaves_nothing(env
     assert local(environment, "down").stdout == "stopped\n"
     assert processes_of(environment) == []
     assert local(environment, "down").stdout == "nothing is running\n"
+    assert (local(environment, "status").returncode, local(environment, "status").stdout) == (1, "nothing is running\n")
 
 
 STAND_IN_FOR_GRAFANA = """#!{python}

@@ -12,8 +12,7 @@ import pytest
 import requests
 
 from sextant.alerting.configuration import configuration
-from sextant.alerting.output import write
-from sextant.alerting.secrets import Secrets
+from sextant.alerting.files import Secrets, write
 from sextant.infrastructure.settings import Settings
 from tests.alert_receivers import WebhookReceiver
 from tests.alertmanager import Alertmanager, alert, alertmanagers, embed, needs_alertmanager, needs_amtool

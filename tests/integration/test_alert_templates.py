@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from sextant.alerting.secrets import Secrets
+from sextant.alerting.files import Secrets
 from tests.alert_receivers import MailReceiver, WebhookReceiver
 from tests.alertmanager import ANNOTATIONS, GRAPH, RUNBOOK, alert, alertmanagers, bodies, embed, needs_alertmanager
 from tests.processes import wait_until

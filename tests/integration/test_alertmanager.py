@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sextant.alerting.secrets import Secrets
+from sextant.alerting.files import Secrets
 from tests.alert_receivers import MailReceiver, WebhookReceiver
 from tests.alertmanager import (
     ANNOTATIONS,

@@ -10,11 +10,8 @@ import pytest
 import yaml
 
 from sextant.alerting.__main__ import main
-from sextant.alerting.configuration import configuration
-from sextant.alerting.output import as_text, write
-from sextant.alerting.receivers import Json
-from sextant.alerting.routing import MODEL_ALERTS, TRAFFIC_ALERTS, inhibit_rules
-from sextant.alerting.secrets import MASK, Secrets, masked, read_secrets
+from sextant.alerting.configuration import MODEL_ALERTS, TRAFFIC_ALERTS, Json, configuration, inhibit_rules
+from sextant.alerting.files import MASK, Secrets, as_text, masked, read_secrets, write
 from sextant.contracts.errors import Fatal, SettingsError
 from sextant.infrastructure.settings import Settings, load_settings
 
@@ -247,3 +244,9 @@ def test_a_place_that_cannot_be_written_is_named_and_nothing_half_done_stays(tmp
     with pytest.raises(Fatal, match=f"could not write {folder}: Is a directory"):
         write(rendered(), folder)
     assert not list(tmp_path.glob(".writing-*"))
+
+
+def test_without_the_templates_of_a_checkout_nothing_is_written_and_one_sentence_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="from a checkout of Sextant's repository"):
+        write(rendered(), tmp_path / "alertmanager.yml", templates=tmp_path / "absent")
+    assert list(tmp_path.iterdir()) == []

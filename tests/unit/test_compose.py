@@ -12,7 +12,7 @@ import yaml
 
 from sextant.infrastructure.settings import Settings
 from sextant.local.constellation import commands
-from sextant.local.grafana import SILENT
+from sextant.local.environment import GRAFANA_SILENT
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -159,7 +159,7 @@ def test_grafana_is_given_all_that_the_repository_provisions_and_talks_to_nobody
     for file in (ROOT / "grafana" / "provisioning").rglob("*.yml"):
         path = f"./{file.relative_to(ROOT)}"
         assert any(path == source or path.startswith(f"{source}/") for source in mounted), path
-    assert grafana["environment"].items() >= SILENT.items()
+    assert grafana["environment"].items() >= GRAFANA_SILENT.items()
 
 
 @pytest.mark.parametrize(("name", "service"), SERVICES)

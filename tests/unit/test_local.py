@@ -1,8 +1,9 @@
-"""What the local constellation starts, leaves out and tells its parts."""
+"""What the local constellation starts, leaves out and tells its programs."""
 
 import json
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +14,16 @@ import pytest
 from sextant.contracts.errors import Fatal
 from sextant.infrastructure.settings import Settings, load_settings
 from sextant.local import control
-from sextant.local.constellation import Constellation, Part, all_parts, commands, constellation
-from sextant.local.environment import environment, public_addresses
-from sextant.local.observability import write_prometheus_files
-from sextant.local.supervise import supervise
+from sextant.local.constellation import (
+    Constellation,
+    Program,
+    all_programs,
+    commands,
+    constellation,
+    require_checkout,
+)
+from sextant.local.environment import environment, public_addresses, write_prometheus_files
+from sextant.local.supervisor import lock_file, lock_holder, supervise
 from tests.processes import free_port, wait_until
 
 OPTIONAL = ("prometheus", "alertmanager", "node-exporter", "grafana")
@@ -44,14 +51,15 @@ def install(path: Path) -> Path:
     return path
 
 
-def test_every_part_has_a_line_in_the_procfile(settings: Settings) -> None:
-    assert set(commands()) == {part.name for part in all_parts(settings)}
+def test_every_program_has_a_line_in_the_procfile(settings: Settings) -> None:
+    assert set(commands()) == {program.name for program in all_programs(settings)}
 
 
 def test_what_is_not_installed_is_left_out_and_named(settings: Settings, bin_dir: Path) -> None:
-    there = constellation(settings)
-    assert {part.name for part in all_parts(settings)} - {part.name for part in there.parts} == set(OPTIONAL)
-    assert there.absent["grafana"] == "grafana is not installed here"
+    found = constellation(settings)
+    assert set(all_programs(settings)) - set(found.programs) == {p for p in all_programs(settings) if p.optional}
+    assert set(found.absent) == set(OPTIONAL)
+    assert found.absent["grafana"] == "grafana is not installed here"
 
 
 @pytest.mark.parametrize("program", ["prometheus-alertmanager", "alertmanager"])
@@ -61,14 +69,14 @@ def test_alertmanager_is_found_under_either_name(settings: Settings, bin_dir: Pa
     assert environment(settings)["ALERTMANAGER_PROGRAM"] == str(path)
 
 
-def test_an_optional_part_whose_port_is_taken_is_left_out_and_named(settings: Settings, bin_dir: Path) -> None:
+def test_an_optional_program_whose_port_is_taken_is_left_out_and_named(settings: Settings, bin_dir: Path) -> None:
     install(bin_dir / "grafana")
     with socket.socket() as occupant:
         occupant.bind(("127.0.0.1", settings.grafana_port))
         occupant.listen()
-        there = control.startable(settings)
-    assert there.port("grafana") is None
-    assert there.absent["grafana"] == f"grafana finds GRAFANA_PORT {settings.grafana_port} in use"
+        found = control.startable(settings)
+    assert found.port("grafana") is None
+    assert found.absent["grafana"] == f"grafana finds GRAFANA_PORT {settings.grafana_port} in use"
 
 
 def test_links_lead_to_this_machine_unless_the_operator_says_otherwise(
@@ -103,8 +111,8 @@ def test_grafana_listens_on_the_loopback_only_and_knows_no_password(settings: Se
     assert told["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
 
 
-def test_prometheus_is_told_of_the_parts_that_run_and_of_no_other(settings: Settings) -> None:
-    running = tuple(part for part in all_parts(settings) if part.name in {"relay", "alertmanager"})
+def test_prometheus_is_told_of_the_programs_that_run_and_of_no_other(settings: Settings) -> None:
+    running = tuple(program for program in all_programs(settings) if program.name in {"relay", "alertmanager"})
     write_prometheus_files(settings, Constellation(running))
     targets = settings.data_dir / "prometheus" / "targets"
     assert json.loads((targets / "sextant.json").read_text()) == [
@@ -124,6 +132,47 @@ def test_a_rule_file_that_is_gone_is_gone_from_the_copy_too(settings: Settings) 
     assert list(left_over.parent.glob("*.yml"))
 
 
+HOLDS_THE_LOCK_BUT_HAS_NOT_WRITTEN_ITS_ID = """
+import os, signal, sys
+from pathlib import Path
+from sextant.local import supervisor
+os.ftruncate = os.write = lambda *_: 0
+assert supervisor.hold_lock(Path(sys.argv[1]))
+print("locked", flush=True)
+signal.pause()
+"""
+
+
+def test_down_stops_the_process_that_holds_the_lock_and_not_its_predecessor(settings: Settings) -> None:
+    path = lock_file(settings)
+    path.parent.mkdir()
+    with alive() as stranger:
+        path.write_text(str(stranger.pid))  # the id was a supervisor's once, and is another program's now
+        command = [sys.executable, "-c", HOLDS_THE_LOCK_BUT_HAS_NOT_WRITTEN_ITS_ID, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"locked\n"
+            assert lock_holder(path) == holder.pid
+            assert control.stop(settings)
+        assert stranger.poll() is None
+    assert not control.stop(settings)
+
+
+def test_nothing_is_stopped_where_nothing_holds_the_lock(settings: Settings) -> None:
+    assert not control.stop(settings)
+    lock_file(settings).parent.mkdir()
+    with alive() as stranger:
+        lock_file(settings).write_text(str(stranger.pid))
+        assert not control.stop(settings)
+        assert stranger.poll() is None
+
+
+def test_outside_of_a_checkout_one_sentence_says_so(tmp_path: Path) -> None:
+    require_checkout()
+    with pytest.raises(Fatal, match="from a checkout of Sextant's repository"):
+        require_checkout(tmp_path)
+
+
 @contextmanager
 def alive() -> Iterator["subprocess.Popen[bytes]"]:
     """A process that lives for as long as the block."""
@@ -135,25 +184,25 @@ def alive() -> Iterator["subprocess.Popen[bytes]"]:
         process.wait()
 
 
-def test_an_optional_part_that_is_slow_delays_nobody_and_is_named(
+def test_an_optional_program_that_is_slow_delays_nobody_and_is_named(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "OPTIONAL_SECONDS", 0.3)
-    slow = Part("grafana", free_port(), ready_path="/", programs=("grafana",))
+    slow = Program("grafana", free_port(), ready_path="/", executables=("grafana",))
     with alive() as process:
         assert control.wait_until_ready(settings, process, Constellation((slow,)), print) == (slow,)
 
 
-def test_a_part_that_must_be_there_is_waited_for_and_then_named(
+def test_a_program_that_must_be_there_is_waited_for_and_then_named(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "READY_SECONDS", 0.3)
-    silent = Part("relay", free_port(), ready_path="/metrics")
+    silent = Program("relay", free_port(), ready_path="/metrics")
     with alive() as process, pytest.raises(Fatal, match="not ready: relay"):
         control.wait_until_ready(settings, process, Constellation((silent,)), print)
 
 
-def test_an_optional_part_that_cannot_run_stops_nothing_else(
+def test_an_optional_program_that_cannot_run_stops_nothing_else(
     settings: Settings, bin_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GRAFANA_PROGRAM", str(install(bin_dir / "grafana")))
@@ -168,7 +217,7 @@ def test_an_optional_part_that_cannot_run_stops_nothing_else(
         said.append(capsys.readouterr().out)
         return "giving up" in "".join(said)
 
-    wait_until(gave_up, "the keeper to give up")
+    wait_until(gave_up, "the supervisor to give up")
     assert not stop.is_set()
     stop.set()
     thread.join(20)

@@ -1,12 +1,16 @@
-"""Reads the secrets of receivers from the files that settings name; no message holds what a file holds."""
+"""The files of alerting: the receivers' secrets, read, and Alertmanager's configuration, written."""
 
+import json
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-from sextant.contracts.errors import SettingsError
+from sextant.contracts.errors import Fatal, SettingsError
+from sextant.contracts.files import write_atomically
 from sextant.infrastructure.settings import Settings
 
+TEMPLATES = Path(__file__).resolve().parents[2] / "prometheus" / "alertmanager"
 MASK = "<secret>"
 URL = re.compile(r"https?://([^\s/@]+@)?[\w.-]+(:\d{1,5})?([/?](%[0-9A-Fa-f]{2}|[^\s%])*)?", re.ASCII)
 
@@ -65,3 +69,26 @@ def _read(setting: str, path: Path) -> str:
     if not text.isprintable():
         raise SettingsError(f"{setting}: {path} must hold one line of printable characters")
     return text
+
+
+def configuration_file(settings: Settings) -> Path:
+    """Where Alertmanager finds its configuration."""
+    return settings.data_dir / "alertmanager" / "alertmanager.yml"
+
+
+def as_text(configuration: dict[str, Any]) -> str:
+    """JSON, which is YAML; Alertmanager's parser does not read JSON's surrogate pairs, hence no ASCII."""
+    return json.dumps(configuration, indent=2, ensure_ascii=False) + "\n"
+
+
+def write(configuration: dict[str, Any], path: Path, templates: Path = TEMPLATES) -> None:
+    """Write the file (mode 0600) with its templates beside it; raises Fatal when there are none, or no disk."""
+    found = sorted(templates.glob("*.tmpl"))
+    if not found:
+        raise Fatal(f"no message templates in {templates}: run this from a checkout of Sextant's repository")
+    try:
+        for template in found:
+            write_atomically(path.parent / template.name, template.read_bytes())
+        write_atomically(path, as_text(configuration), mode=0o600)
+    except OSError as error:
+        raise Fatal(f"could not write {path}: {error.strerror or error}") from None

@@ -1,20 +1,20 @@
-"""The local supervisor's keeper: restarts what ends unasked, gives up on what cannot run, leaves nothing."""
+"""A supervised process: restarts what ends unasked, gives up on what cannot run, leaves nothing."""
 
 import os
 import threading
 from pathlib import Path
 
-from sextant.local.keeper import CRASHES, Keeper
+from sextant.local.supervisor import CRASHES, SupervisedProcess
 from tests.processes import wait_until
 
 
-def make_keeper(folder: Path, command: str, said: list[str]) -> Keeper:
-    return Keeper("part", command, folder / "part.log", dict(os.environ), say=said.append)
+def make_process(folder: Path, command: str, said: list[str]) -> SupervisedProcess:
+    return SupervisedProcess("program", command, folder / "program.log", dict(os.environ), say=said.append)
 
 
-def in_thread(keeper: Keeper) -> tuple[threading.Thread, list[bool]]:
+def in_thread(process: SupervisedProcess) -> tuple[threading.Thread, list[bool]]:
     results: list[bool] = []
-    thread = threading.Thread(target=lambda: results.append(keeper.run()))
+    thread = threading.Thread(target=lambda: results.append(process.run()))
     thread.start()
     return thread, results
 
@@ -29,15 +29,15 @@ def alive(pid: int) -> bool:
 
 def test_a_program_that_is_killed_is_started_again(tmp_path):
     said: list[str] = []
-    keeper = make_keeper(
+    process = make_process(
         tmp_path, "sh -c 'echo $$ >> pids; exec sleep 600'".replace("pids", str(tmp_path / "pids")), said
     )
-    thread, results = in_thread(keeper)
+    thread, results = in_thread(process)
     pids = lambda: (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else []  # noqa: E731
     wait_until(lambda: len(pids()) == 1, "the first start")
     os.kill(int(pids()[0]), 9)
     wait_until(lambda: len(pids()) == 2, "the second start")
-    keeper.stop()
+    process.stop()
     thread.join(20)
     assert results == [True]
     assert not alive(int(pids()[1]))
@@ -46,21 +46,21 @@ def test_a_program_that_is_killed_is_started_again(tmp_path):
 
 def test_a_program_that_cannot_run_is_given_up_and_its_output_is_kept(tmp_path):
     said: list[str] = []
-    keeper = make_keeper(tmp_path, "sh -c 'echo no such luck; exit 3'", said)
-    thread, results = in_thread(keeper)
+    process = make_process(tmp_path, "sh -c 'echo no such luck; exit 3'", said)
+    thread, results = in_thread(process)
     thread.join(60)
     assert results == [False]
-    assert (tmp_path / "part.log").read_text() == "no such luck\n" * CRASHES
+    assert (tmp_path / "program.log").read_text() == "no such luck\n" * CRASHES
     assert "exit 3" in said[-1]
 
 
 def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path):
     said: list[str] = []
-    keeper = make_keeper(tmp_path, f"sh -c 'sleep 600 & echo $! > {tmp_path}/orphan; wait'", said)
-    thread, _ = in_thread(keeper)
+    process = make_process(tmp_path, f"sh -c 'sleep 600 & echo $! > {tmp_path}/orphan; wait'", said)
+    thread, _ = in_thread(process)
     orphan = tmp_path / "orphan"
     wait_until(lambda: orphan.exists() and orphan.read_text().strip(), "the orphan")
-    keeper.stop()
+    process.stop()
     thread.join(20)
     pid = int(orphan.read_text())
     wait_until(lambda: not Path(f"/proc/{pid}").exists() or not alive(pid), "the orphan to end")
