@@ -92,7 +92,10 @@ def test_up_runs_everything_a_killed_part_comes_back_and_down_leaves_nothing(env
     assert local(environment, "down").stdout == "stopped\n"
     assert processes_of(environment) == []
     assert local(environment, "down").stdout == "nothing is running\n"
-    assert (local(environment, "status").returncode, local(environment, "status").stdout) == (1, "nothing is running\n")
+    assert (local(environment, "status").returncode, local(environment, "status").stdout) == (
+        1,
+        "nothing is running\n",
+    )
 
 
 STAND_IN_FOR_GRAFANA = """#!{python}
