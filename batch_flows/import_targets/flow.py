@@ -54,7 +54,7 @@ def _import(settings: Settings, path: Path, chosen: Path | None, rules: ImportRu
         file = target_steps.read_file(path, bundle.manifest, rules.moment, staged)
         target_steps.write_rejects(staged, rejects, file.counted_in)  # if that fails, nothing is stored yet
         counts: Counts = Counter()
-        for first in target_steps.parts(file.targets):
+        for first in range(0, file.targets, target_steps.PART):
             counts += target_steps.store_part(settings, staged, first, file.targets, rules)
         malformed = target_steps.write_rejects(staged, rejects, file.counted_in)
     return ImportSummary(

@@ -1,7 +1,7 @@
 """Rows of one import on disk: targets in SQLite on their way to MongoDB, rejects in a CSV file."""
 
+import codecs
 import csv
-import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from sextant.contracts.errors import Rejected, Retryable
+from sextant.contracts.files import replacing
 from sextant.contracts.target_rows import CheckedTarget, RejectedTarget
 
 REJECT_COLUMNS = ("reason", "prediction_id", "target", "model", "received_at")
@@ -117,19 +118,12 @@ def write_reject_file(rejects: Path, rows: Iterable[Sequence[object]], counted_i
 
     `counted_in` names the first column: line or row. Raises Retryable when it cannot be written.
     """
-    temporary: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(dir=rejects.parent, prefix=".writing-", suffix=".csv")
-        temporary = Path(name)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
+        with replacing(rejects) as stream:
+            writer = csv.writer(codecs.getwriter("utf-8")(stream), lineterminator="\n")
             writer.writerow((counted_in, *REJECT_COLUMNS))
             writer.writerows(rows)
-        temporary.chmod(0o644)  # mkstemp makes it private
-        temporary.replace(rejects)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise Retryable(f"could not write {rejects}: {error.strerror or error}") from error
 
 

@@ -1,7 +1,7 @@
 """The edges of an import of targets, each a step: the input, the reject file and MongoDB."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,11 +84,6 @@ def store_part(settings: Settings, staged: Path, first: int, of: int, rules: Imp
             counts += _store_chunk(store, staging, staging.chunk(start, CHUNK), rules)
     run_logger().info("%s of %s targets stored or found there", f"{last:,}", f"{of:,}")
     return counts
-
-
-def parts(targets: int) -> Iterator[int]:
-    """Where each part of the staged targets begins."""
-    return iter(range(0, targets, PART))
 
 
 def _connect(settings: Settings) -> EventStore:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from sextant.traffic.client import Client, Reply, SendStats
 from sextant.traffic.feedback import DelayedFeedback
-from sextant.traffic.rows import Batch
+from sextant.traffic.rows import PredictRequest
 
 SECONDS_TO_STOP = 35.0
 """Requests under way are waited for, since they may still be accepted; just longer than their time-out."""
@@ -30,10 +30,10 @@ class Replay:
     stats: SendStats = field(default_factory=lambda: SendStats("predictions"))
     _ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0), repr=False)
 
-    def run(self, batches: Iterable[Batch], total: int) -> bool:
-        """Send all batches; False when the user stopped it before the end."""
+    def run(self, requests: Iterable[PredictRequest], total: int) -> bool:
+        """Send all requests; False when the user stopped it before the end."""
         with tqdm(total=total, unit="prediction", desc=self.model, disable=None) as bar:
-            feed = Feed(batches, self.rate, time.monotonic)
+            feed = Feed(requests, self.rate, time.monotonic)
             names = [f"sender-{number}" for number in range(self.concurrency)]
             threads = [
                 threading.Thread(target=self._send_all, args=(feed, bar), name=n, daemon=True) for n in names
@@ -60,24 +60,24 @@ class Replay:
         client = self.make_client()
         try:
             while not self.stop.is_set() and (due := feed.next()) is not None:
-                start, batch = due
+                start, request = due
                 if (early := start - time.monotonic()) > 0 and self.stop.wait(early):
                     return
-                self._send(client, batch)
-                bar.update(len(batch.records))
+                self._send(client, request)
+                bar.update(len(request.records))
         finally:
             client.close()
             self._ended.release()
 
-    def _send(self, client: Client, batch: Batch) -> None:
-        records = list(batch.records)
+    def _send(self, client: Client, request: PredictRequest) -> None:
+        records = list(request.records)
         reply = client.post(f"/models/{self.model}/predict", records[0] if len(records) == 1 else records)
         self.stats.count(reply, len(records))
         if reply.status == 200:
             names = acknowledged(reply)
             self.accepted(names)
             if self.feedback is not None:
-                self.feedback.add({name: batch.targets[name] for name in names if name in batch.targets})
+                self.feedback.add({name: request.targets[name] for name in names if name in request.targets})
 
 
 def acknowledged(reply: Reply) -> list[str]:
@@ -87,19 +87,19 @@ def acknowledged(reply: Reply) -> list[str]:
 
 
 class Feed:
-    """Hands out batches to the threads, each with the moment at which it is to be sent."""
+    """Hands out requests to the threads, each with the moment at which it is to be sent."""
 
-    def __init__(self, batches: Iterable[Batch], rate: float | None, clock: Callable[[], float]) -> None:
-        self._batches: Iterator[Batch] = iter(batches)
+    def __init__(self, requests: Iterable[PredictRequest], rate: float | None, clock: Callable[[], float]) -> None:
+        self._requests: Iterator[PredictRequest] = iter(requests)
         self._rate, self._lock = rate, threading.Lock()
         self._start, self._sent = clock(), 0
 
-    def next(self) -> tuple[float, Batch] | None:
-        """The next batch and its moment on the clock; None when all are handed out."""
+    def next(self) -> tuple[float, PredictRequest] | None:
+        """The next request and its moment on the clock; None when all are handed out."""
         with self._lock:
-            batch = next(self._batches, None)
-            if batch is None:
+            request = next(self._requests, None)
+            if request is None:
                 return None
             moment = self._start + (self._sent / self._rate if self._rate else 0.0)
-            self._sent += len(batch.records)
-            return moment, batch
+            self._sent += len(request.records)
+            return moment, request

@@ -46,7 +46,7 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PredictRequest:
     """One request: its records with their ids, and the targets that will follow."""
 
     records: Sequence[Mapping[Hashable, Any]]
@@ -112,13 +112,13 @@ def shuffled(rows: int, count: int, rng: np.random.Generator) -> npt.NDArray[np.
     return np.concatenate([rng.permutation(rows) for _ in range(rounds)])[:count]
 
 
-def batches(
+def predict_requests(
     traffic: Traffic, positions: npt.NDArray[np.intp], size: int, new_id: Callable[[], str]
-) -> Iterator[Batch]:
+) -> Iterator[PredictRequest]:
     """The rows at these positions as requests of up to `size` records, each record with an id of its own."""
     for start in range(0, len(positions), size):
         rows = [(new_id(), position) for position in positions[start : start + size].tolist()]
-        yield Batch(
+        yield PredictRequest(
             [{**traffic.records[position], "prediction_id": name} for name, position in rows],
             {name: target for name, position in rows if (target := traffic.targets[position]) is not None},
         )

@@ -19,7 +19,7 @@ from sextant.infrastructure.target_files import TargetFile, open_target_file
 from sextant.traffic.client import Client, Outage, SendStats
 from sextant.traffic.feedback import BATCH_SIZE, DelayedFeedback, Item, send_targets
 from sextant.traffic.replay import Replay
-from sextant.traffic.rows import InjectedDrift, batches, mismatch, replayed, shuffled, to_traffic
+from sextant.traffic.rows import InjectedDrift, mismatch, predict_requests, replayed, shuffled, to_traffic
 from sextant.use_cases.use_case import Source, UseCase
 
 DONE, FAILED, STOPPED = 0, 1, 130
@@ -154,7 +154,7 @@ def send_replay(sender: Sender, plan: ReplayPlan, models_dir: Path) -> int:
             feedback=feedback,
         )
         start = time.monotonic()
-        finished = replay.run(batches(traffic, rows, plan.batch, new_id), plan.count)
+        finished = replay.run(predict_requests(traffic, rows, plan.batch, new_id), plan.count)
         elapsed = time.monotonic() - start
         finished = _finish_feedback(feedback, finished) and finished
     say(replay.stats.table(elapsed))

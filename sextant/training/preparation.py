@@ -1,7 +1,6 @@
 """From a source of data to a published bundle; does nothing when that bundle already exists."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,37 +20,29 @@ class Prepared:
     model: TrainedModel | None
 
 
-def prepare(
-    use_case: UseCase,
-    source: Source,
-    models_dir: Path,
-    *,
-    seed: int,
-    force: bool,
-    say: Callable[[str], None] = print,
-) -> Prepared:
+def prepare(use_case: UseCase, source: Source, models_dir: Path, *, seed: int, force: bool) -> Prepared:
     """Make the bundle of this data and seed the live one, training only if needed or forced."""
     raw = source.reference()
     cleaned = clean(use_case.to_examples(raw), use_case.limits)
-    say(f"data: {source.name}, {source.reference_period}: {len(raw):,} rows, {len(cleaned):,} of them usable")
+    print(f"data: {source.name}, {source.reference_period}: {len(raw):,} rows, {len(cleaned):,} of them usable")
     version = f"{source.reference_period.replace('-', '.')}-{fingerprint(use_case, cleaned, seed)}"
-    if not force and (there := _existing(models_dir, use_case.name, version, say)):
+    if not force and (there := _existing(models_dir, use_case.name, version)):
         return Prepared(there, None)
     origin = Origin(version, source.name, source.reference_period)
-    return _train_and_publish(use_case, cleaned, origin, models_dir=models_dir, seed=seed, say=say)
+    return _train_and_publish(use_case, cleaned, origin, models_dir=models_dir, seed=seed)
 
 
-def _existing(models_dir: Path, name: str, version: str, say: Callable[[str], None]) -> ModelBundle | None:
+def _existing(models_dir: Path, name: str, version: str) -> ModelBundle | None:
     if not (models_dir / name / version).exists():
         return None
     try:
         bundle = load_bundle(models_dir, name, version)
     except BundleError as error:
-        say(f"the bundle of this data exists but is damaged; making it again: {error}")
+        print(f"the bundle of this data exists but is damaged; making it again: {error}")
         return None
     if not _is_live(models_dir, name, version):
         set_current(models_dir, name, version)
-        say(f"{name} {version} is the live version again")
+        print(f"{name} {version} is the live version again")
     return bundle
 
 
@@ -63,17 +54,11 @@ def _is_live(models_dir: Path, name: str, version: str) -> bool:
 
 
 def _train_and_publish(
-    use_case: UseCase,
-    cleaned: Examples,
-    origin: Origin,
-    *,
-    models_dir: Path,
-    seed: int,
-    say: Callable[[str], None],
+    use_case: UseCase, cleaned: Examples, origin: Origin, *, models_dir: Path, seed: int
 ) -> Prepared:
     parts = split(cleaned)
-    say(f"training {use_case.name} on {len(parts.training):,} rows ...")
+    print(f"training {use_case.name} on {len(parts.training):,} rows ...")
     start = time.monotonic()
     model = train(use_case, parts, seed)
-    say(f"trained and compared with ONNX in {time.monotonic() - start:.1f} s")
+    print(f"trained and compared with ONNX in {time.monotonic() - start:.1f} s")
     return Prepared(write_bundle(models_dir, use_case, parts, model, origin), model)

@@ -188,7 +188,7 @@ def test_rejects_that_cannot_be_written_store_nothing(
     def full(*_: object, **__: object) -> tuple[int, str]:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("batch_flows.import_targets.staging.tempfile.mkstemp", full)
+    monkeypatch.setattr("sextant.contracts.files.tempfile.mkstemp", full)
     path = written(tmp_path, "p000000,1", "p000001,?")
     assert main([str(path)]) == 1
     assert "rejected.csv: No space left on device" in capsys.readouterr().err

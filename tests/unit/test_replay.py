@@ -18,7 +18,7 @@ import pytest
 import send_data
 from sextant.traffic.client import Client, Outage, SendStats
 from sextant.traffic.replay import Feed
-from sextant.traffic.rows import Batch
+from sextant.traffic.rows import PredictRequest
 from tests.bundles import publish_flowers
 from tests.fake_prediction_service import FakePredictionService
 
@@ -208,7 +208,11 @@ def test_a_wrong_number_is_refused_before_anything_is_sent(
 
 
 def test_the_rate_says_at_which_moment_each_record_goes() -> None:
-    feed = Feed([Batch([{}, {}], {}), Batch([{}], {}), Batch([{}], {})], rate=10, clock=lambda: 100.0)
+    feed = Feed(
+        [PredictRequest([{}, {}], {}), PredictRequest([{}], {}), PredictRequest([{}], {})],
+        rate=10,
+        clock=lambda: 100.0,
+    )
     moments = [moment for moment, _ in iter(feed.next, None)]
     assert moments == pytest.approx([100.0, 100.2, 100.3])
 

@@ -15,9 +15,9 @@ from sextant.traffic.rows import (
     NoTraffic,
     Traffic,
     WrongDrift,
-    batches,
     inject,
     parse_drift,
+    predict_requests,
     replayed,
     shuffled,
     to_traffic,
@@ -84,10 +84,10 @@ def test_every_row_comes_once_before_any_comes_again() -> None:
     assert shuffled(10, 25, rng()).tolist() == order.tolist()
 
 
-def test_a_batch_carries_ids_and_only_the_targets_that_are_known() -> None:
+def test_a_request_carries_ids_and_only_the_targets_that_are_known() -> None:
     ids = (f"id-{number}" for number in count())
     traffic = Traffic([{"miles": 1.0}, {"miles": 2.0}, {"miles": 3.0}], [10.0, None, 30.0])
-    first, second = batches(traffic, np.array([0, 1, 2]), 2, lambda: next(ids))
+    first, second = predict_requests(traffic, np.array([0, 1, 2]), 2, lambda: next(ids))
     assert first.records == [{"miles": 1.0, "prediction_id": "id-0"}, {"miles": 2.0, "prediction_id": "id-1"}]
     assert first.targets == {"id-0": 10.0}
     assert second.targets == {"id-2": 30.0}
