@@ -32,11 +32,13 @@ status: $(READY) ## say what runs and what answers
 down: $(READY) ## stop it
 	@$(BIN)/python -m sextant.local down
 
-test: $(READY) ## all tests
-	@$(BIN)/python -m pytest
+# A file of tests stays in one process, which shares what is costly to start; the long ones come first.
+TESTS := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+test: $(READY) ## all tests, in parallel
+	@$(TESTS)
 
 unit integration e2e: $(READY) ## the tests of one folder
-	@$(BIN)/python -m pytest tests/$@
+	@$(TESTS) tests/$@
 
 lint: $(READY) ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .

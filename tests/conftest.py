@@ -6,8 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.bundles import FLOWER_SCHEMA, SPECIES, TRIP_SCHEMA, make_flowers, make_trips, publish_bundle
+from tests.leash import leash, marked
 from tests.onnx_models import flower_species, trip_duration
-from tests.processes import Services
+from tests.processes import Services, wait_until
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_running() -> Iterator[None]:
+    """Whatever the tests started has ended with the last of them."""
+    with leash() as mark:
+        yield
+        wait_until(lambda: not marked(mark), f"what tests left running to end: {marked(mark)}", 10)
 
 
 @pytest.fixture

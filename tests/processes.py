@@ -6,8 +6,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 
 import requests
@@ -18,10 +20,30 @@ ROOT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 60.0
 
 
+PORTS_OF_A_PROCESS = 250
+PORTS = range(20_000, 32_500, PORTS_OF_A_PROCESS)  # below those that a system gives to outgoing connections
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody listens on, and that no other process of tests is given."""
+    for port in _own_ports():
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("ports are offered again and again")
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """The block of ports of this process; the first stays bound, so that others take another block."""
+    for first in PORTS:
+        with suppress(OSError):
+            _first_of_block.bind(("127.0.0.1", first))
+            return cycle(range(first + 1, first + PORTS_OF_A_PROCESS))
+    raise RuntimeError(f"no block of free ports in {PORTS}")
+
+
+_first_of_block = socket.socket()
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
