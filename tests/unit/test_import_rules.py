@@ -1,6 +1,9 @@
 """Import rules that import-linter cannot keep: those of the root scripts, and who reads the environment."""
 
 import ast
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +28,18 @@ def test_root_scripts_import_nothing_of_a_service():
         ours = {name for name in imported_modules(ROOT / script) if name.startswith(OURS)}
         assert ours, script
         assert all(name.startswith(SCRIPTS_MAY) for name in ours), (script, ours)
+
+
+def test_whoever_installs_sextant_without_extras_has_what_contracts_and_infrastructure_import():
+    paths = [path for room in ("contracts", "infrastructure") for path in (ROOT / "sextant" / room).glob("*.py")]
+    imported = {name.split(".")[0] for path in paths for name in imported_modules(path)}
+    theirs = imported - sys.stdlib_module_names - {"sextant"} - {"bson"}  # which is pymongo's
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    installed = {re.match(r"[\w-]+", line)[0].replace("-", "_") for line in project["dependencies"]}
+    of_the_http_services = {"flask", "werkzeug"}
+    assert theirs == (installed - {"numpy"}) | of_the_http_services
+    for extra in ("prediction", "monitoring"):
+        assert any(line.startswith("flask") for line in project["optional-dependencies"][extra])
 
 
 def test_only_settings_reads_the_environment():
