@@ -67,7 +67,7 @@ REPORTS_PORT ?= 8080
 reports: $(READY) ## serve the reports of DATA_DIR and their index on this machine (REPORTS_PORT; make up does too)
 	@! (: < /dev/tcp/127.0.0.1/$(REPORTS_PORT)) 2> /dev/null || { \
 		echo "something answers at http://127.0.0.1:$(REPORTS_PORT) already: make up, or set REPORTS_PORT" >&2; exit 1; }
-	@DATA_DIR="$(DATA_DIR)" $(BIN)/python -m batch_flows.reports.index
+	@DATA_DIR="$(DATA_DIR)" $(BIN)/python -m batch_flows.reports
 	@$(BIN)/python -u -m http.server $(REPORTS_PORT) --bind 127.0.0.1 --directory "$(DATA_DIR)/reports"
 
 clean: ## remove what the tools leave behind (not data/)

@@ -1,20 +1,28 @@
-"""The time window that a report is about: start <= created_at < end, always with a zone."""
+"""The time that a report is about, its window: start <= created_at < end, always with a zone."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Strict
 
 from sextant.contracts.errors import Rejected
-from sextant.contracts.events import stored_time
+from sextant.contracts.events import as_utc, stored_time
 
 LONGEST_HOURS = 24 * 366 * 10
 
+Moment = Annotated[datetime, Strict(), AfterValidator(as_utc)]
+"""A time in UTC; read from a document, it must be one with a zone, and no number."""
+
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimeRange:
     """A span of time in UTC, in MongoDB's milliseconds; the end is not part of it."""
 
-    start: datetime
-    end: datetime
+    start: Moment
+    end: Moment
 
     def __str__(self) -> str:
         start, end = (f"{moment:%Y-%m-%d %H:%M:%S}{_part(moment)}" for moment in (self.start, self.end))
@@ -22,18 +30,26 @@ class Window:
 
     @property
     def slug(self) -> str:
-        """The window as part of a file name."""
+        """The range as part of a file name."""
         return "_".join(f"{moment:%Y%m%dT%H%M%S}{_part(moment)}Z" for moment in (self.start, self.end))
+
+    def parts(self, most: int, unit: timedelta) -> Iterator["TimeRange"]:
+        """The range in at most so many parts of whole units, each for a query of its own, so that none is long."""
+        length = unit * math.ceil((self.end - self.start) / unit / most)
+        start = self.start
+        while start < self.end:
+            yield TimeRange(start, min(start + length, self.end))
+            start += length
 
 
 def _part(moment: datetime) -> str:
-    """The part of a second, if there is one: two windows of one name would be one report."""
+    """The part of a second, if there is one: two ranges of one name would be one report."""
     return f".{moment.microsecond // 1_000:03}" if moment.microsecond else ""
 
 
-def choose_window(
+def choose_time_range(
     *, hours: float, start: datetime | str | None, end: datetime | str | None, now: datetime
-) -> Window:
+) -> TimeRange:
     """From `start`, or `hours` before the end, up to `end` or now; raises Rejected with one sentence."""
     if not 0 < hours <= LONGEST_HOURS:
         raise Rejected(f"hours must lie between 0 and {LONGEST_HOURS:,}, got {hours:g}")
@@ -44,7 +60,7 @@ def choose_window(
         raise Rejected("the window reaches out of the calendar") from None
     if first >= last:
         raise Rejected(f"the window must end after it starts: {first.isoformat()} to {last.isoformat()}")
-    return Window(first, last)
+    return TimeRange(first, last)
 
 
 def _moment(name: str, value: datetime | str) -> datetime:

@@ -74,7 +74,7 @@ def run_flow(rows: int, of: int) -> Numbers:
 
 
 class Stages(logging.Handler):
-    """Collects what `steps.timed` logs."""
+    """Collects what `timed` logs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Stages(logging.Handler):
 
 def run_sampling(rows: int, _of: int) -> Numbers:
     """The sampling alone, of a stream that costs nothing: it is part of the reading above."""
-    from batch_flows.sampling import sample_uniformly
+    from batch_flows.drift_report.rows import sample_uniformly
 
     began = time.perf_counter()
     sample_uniformly((f"{number:08}" for number in range(rows)), load_settings().report_max_rows, key=str, seed=0)

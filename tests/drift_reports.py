@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from batch_flows.drift_report.__main__ import main
+from batch_flows.reports.files import write_page
+from batch_flows.reports.index import write_index
+from batch_flows.reports.record import ReportRecord
 from sextant.contracts.events import Prediction, Target
 from sextant.infrastructure.event_store import EventStore
 from tests.bundles import make_trips
@@ -64,6 +67,12 @@ def pages(services: Services) -> list[str]:
     folder = services.data_dir / "reports"
     assert not list(folder.rglob(".*")), "a file was left half-written"
     return sorted(path.name for path in folder.glob("drift-report_*.html"))
+
+
+def put_report(reports_dir: Path, document: dict[str, Any], html: str = "<html></html>") -> None:
+    """A report's page, summary and line in the index, as a flow leaves them."""
+    write_page(reports_dir, ReportRecord.model_validate(document), html)
+    write_index(reports_dir)
 
 
 def without_time(document: dict[str, Any]) -> dict[str, Any]:

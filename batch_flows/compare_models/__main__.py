@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch_flows.compare_models.choice import FLOW, choose
 from batch_flows.orchestration.command import run_command
-from batch_flows.time_range import choose_window
+from batch_flows.time_range import choose_time_range
 from sextant.contracts.model_bundle import load_bundle
 from sextant.infrastructure.settings import Settings
 
@@ -49,7 +49,7 @@ def _flow() -> "Flow[..., State[Any]]":
 
 def _parameters(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
     now = datetime.now(UTC).replace(microsecond=0)
-    window = choose_window(hours=options.hours, start=options.start, end=options.end, now=now)
+    window = choose_time_range(hours=options.hours, start=options.start, end=options.end, now=now)
     model = options.model or settings.default_model
     other = options.other_model or model
     a = load_bundle(settings.models_dir, model, options.version).manifest

@@ -16,7 +16,7 @@ from scipy import optimize, stats
 from sextant.contracts.schema import Task
 
 Errors = NDArray[np.float64]
-Verdict = Literal["a", "b", "none"]
+Better = Literal["a", "b", "none"]
 
 MIN_ROWS = 50
 """Fewer rows on a side are not compared: the bootstrap's interval would be too narrow for skewed errors."""
@@ -67,7 +67,7 @@ class Comparison:
         return self.error_b - self.error_a
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Better:
         """The better side, where the interval leaves zero out."""
         if self.interval.high < 0:
             return "b"

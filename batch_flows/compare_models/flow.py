@@ -7,16 +7,16 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from batch_flows.compare_models import steps as comparison_steps
+from batch_flows.compare_models import steps
 from batch_flows.compare_models.choice import FLOW, Choice, choose
 from batch_flows.compare_models.summary import ComparisonSummary, too_few
-from batch_flows.orchestration.artifacts import publish, report_link
-from batch_flows.reports import steps
-from batch_flows.time_range import Window, choose_window
+from batch_flows.orchestration.steps import read_bundle, timed
+from batch_flows.reports.publish import as_table, publish
+from batch_flows.time_range import TimeRange, choose_time_range
 from sextant.contracts.errors import SextantError
 from sextant.infrastructure.settings import Settings, load_settings
 
-if TYPE_CHECKING:  # see batch_flows.reports.steps
+if TYPE_CHECKING:  # see drift_report.steps
     from batch_flows.compare_models.rows import ComparedRows
 
 SEED = 20210101
@@ -53,34 +53,31 @@ def compare_models(
     """
     try:
         settings = load_settings()
-        window = choose_window(hours=hours, start=start, end=end, now=datetime.now(UTC).replace(microsecond=0))
-        a = steps.read_bundle(settings, model, version).manifest
-        b = steps.read_bundle(settings, other_model or model, other_version).manifest
+        window = choose_time_range(hours=hours, start=start, end=end, now=datetime.now(UTC).replace(microsecond=0))
+        a = read_bundle(settings, model, version).manifest
+        b = read_bundle(settings, other_model or model, other_version).manifest
         return _compare(settings, choose(a, b), window, pair_by)
     except SextantError as error:
         return Failed(message=str(error))
 
 
-def _compare(settings: Settings, choice: Choice, window: Window, pair_by: str | None) -> "State[Any]":
+def _compare(settings: Settings, choice: Choice, window: TimeRange, pair_by: str | None) -> "State[Any]":
     from batch_flows.compare_models.comparison import MIN_ROWS
     from batch_flows.compare_models.page import render
 
-    rows = comparison_steps.read_rows(settings, choice, window, pair_by)
+    rows = steps.read_rows(settings, choice, window, pair_by)
     if not rows.enough:
         return Completed(name="Empty", message=too_few(choice, window, rows, MIN_ROWS))
 
-    with steps.timed("comparing"):
+    with timed("comparing"):
         summary = _judge(choice, window, rows)
-    made = datetime.now(UTC)
-    document = summary.document(made)
-    steps.write_report(settings.reports_dir, document, render(summary, made))
-    steps.record_report(settings, document)
-    link = report_link(settings, summary.html_name)
-    publish(summary.artifact_key, link=link, summary=summary.markdown(link))
-    return Completed(message=f"{summary.sentence()}; report: {settings.reports_dir / summary.html_name}")
+    record = summary.record(datetime.now(UTC))
+    page = render(summary, record.created_at)
+    facts = as_table({"Verdict": summary.verdict, **summary.facts})
+    return publish(settings, record, page, sentence=summary.sentence(), summary=facts)
 
 
-def _judge(choice: Choice, window: Window, rows: "ComparedRows") -> ComparisonSummary:
+def _judge(choice: Choice, window: TimeRange, rows: "ComparedRows") -> ComparisonSummary:
     import numpy as np
 
     from batch_flows.compare_models.comparison import compare

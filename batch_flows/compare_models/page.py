@@ -54,7 +54,7 @@ class RightOrWrong:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureRow:
+class ComparedMeasure:
     """One measure of both sides; empty where it could not be taken."""
 
     name: str
@@ -113,9 +113,9 @@ def right_or_wrong(errors_a: Errors, errors_b: Errors) -> RightOrWrong:
     return RightOrWrong(*(int(cell.sum()) for cell in cells))
 
 
-def measure_rows(of_a: Mapping[str, float], of_b: Mapping[str, float]) -> list[MeasureRow]:
+def measure_rows(of_a: Mapping[str, float], of_b: Mapping[str, float]) -> list[ComparedMeasure]:
     """The measures of both sides, in the order in which they were taken."""
     return [
-        MeasureRow(name, *(f"{of[name]:.4g}" if name in of else "" for of in (of_a, of_b)))
+        ComparedMeasure(name, *(f"{of[name]:.4g}" if name in of else "" for of in (of_a, of_b)))
         for name in dict.fromkeys((*of_a, *of_b))
     ]

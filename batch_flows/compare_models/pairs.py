@@ -19,30 +19,30 @@ HASHES = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class KeyedPrediction:
     """A prediction without what it was made from, and the hash by which it was sampled."""
 
     key: int
     made: Prediction
 
 
-Pair = tuple[Answer, Answer]
+Pair = tuple[KeyedPrediction, KeyedPrediction]
 
 
 @dataclass
-class AnswerSample:
+class PredictionSample:
     """The answers of both sides to one sample of the keys: at most `limit` a side, however many there are."""
 
     limit: int
     key_of: Callable[[Prediction], int]
-    sides: tuple[list[Answer], list[Answer]] = field(default_factory=lambda: ([], []))
+    sides: tuple[list[KeyedPrediction], list[KeyedPrediction]] = field(default_factory=lambda: ([], []))
     seen: list[int] = field(default_factory=lambda: [0, 0])
     one_in: int = 1
 
     def add(self, side: int, made: Prediction) -> None:
         """Take the prediction if its key is in the sample; the sample is halved when a side is full."""
         self.seen[side] += 1
-        answer = Answer(self.key_of(made), replace(made, features={}, context={}))
+        answer = KeyedPrediction(self.key_of(made), replace(made, features={}, context={}))
         if self._holds(answer):
             self.sides[side].append(answer)
         while len(self.sides[side]) > self.limit:
@@ -50,7 +50,7 @@ class AnswerSample:
             for kept in self.sides:
                 kept[:] = filter(self._holds, kept)
 
-    def _holds(self, answer: Answer) -> bool:
+    def _holds(self, answer: KeyedPrediction) -> bool:
         return answer.key < HASHES // self.one_in
 
 
@@ -75,9 +75,9 @@ def _hash(text: bytes) -> int:
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
 
 
-def match(answers_a: Iterable[Answer], answers_b: Iterable[Answer]) -> list[Pair]:
+def match(answers_a: Iterable[KeyedPrediction], answers_b: Iterable[KeyedPrediction]) -> list[Pair]:
     """Pairs of answers to the same record, in the order of A's time; each answer is in one pair at most."""
-    records: defaultdict[int, tuple[list[Answer], list[Answer]]] = defaultdict(lambda: ([], []))
+    records: defaultdict[int, tuple[list[KeyedPrediction], list[KeyedPrediction]]] = defaultdict(lambda: ([], []))
     for side, answers in enumerate((answers_a, answers_b)):
         for answer in sorted(answers, key=_when):
             records[answer.key][side].append(answer)
@@ -85,14 +85,14 @@ def match(answers_a: Iterable[Answer], answers_b: Iterable[Answer]) -> list[Pair
     return sorted(pairs, key=lambda pair: _when(pair[0]))
 
 
-def _in_time(of_a: Sequence[Answer], of_b: Sequence[Answer]) -> Iterator[Pair]:
+def _in_time(of_a: Sequence[KeyedPrediction], of_b: Sequence[KeyedPrediction]) -> Iterator[Pair]:
     if len(of_a) <= len(of_b):
         yield from _nearest(of_a, of_b)
     else:
         yield from ((a, b) for b, a in _nearest(of_b, of_a))
 
 
-def _nearest(fewer: Sequence[Answer], more: Sequence[Answer]) -> Iterator[Pair]:
+def _nearest(fewer: Sequence[KeyedPrediction], more: Sequence[KeyedPrediction]) -> Iterator[Pair]:
     """Each of the fewer with the nearest in time that is left, in order, so that all find one."""
     position = 0
     for index, answer in enumerate(fewer):
@@ -103,11 +103,11 @@ def _nearest(fewer: Sequence[Answer], more: Sequence[Answer]) -> Iterator[Pair]:
         position += 1
 
 
-def _when(answer: Answer) -> tuple[datetime, str]:
+def _when(answer: KeyedPrediction) -> tuple[datetime, str]:
     return answer.made.created_at, answer.made.prediction_id
 
 
-def _gap(one: Answer, other: Answer) -> float:
+def _gap(one: KeyedPrediction, other: KeyedPrediction) -> float:
     return abs((one.made.created_at - other.made.created_at).total_seconds())
 
 

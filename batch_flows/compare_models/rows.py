@@ -4,13 +4,13 @@ Why, and when pairs are not believed, is in docs/decisions/comparing-models.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from batch_flows.compare_models.choice import Choice
 from batch_flows.compare_models.comparison import MIN_ROWS
-from batch_flows.compare_models.pairs import Answer, AnswerSample, LabelledPairs, Pair, label, match
+from batch_flows.compare_models.pairs import KeyedPrediction, LabelledPairs, PredictionSample, label, match
 from sextant.contracts.events import Prediction, Target
 from sextant.contracts.model_bundle import Manifest
 from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
@@ -20,6 +20,26 @@ LEAST_PARTNERED = 0.5
 """Share of the smaller side's predictions that must have a partner; fewer meet by chance, not by design."""
 MOST_DISAGREEING = 0.05
 """Share of the pairs labelled on both sides whose targets may differ; more, and they are not the same events."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """What was read of A and B, and what was left out of the comparison, by the reason."""
+
+    predictions_a: int
+    predictions_b: int
+    pairs: int
+    pairs_without_target: int
+    pairs_with_different_targets: int
+    pairs_unreadable: int
+    pairs_of_repeated_records: int
+    without_partner_a: int
+    without_partner_b: int
+    no_predictions: int
+    sampled_one_in: int
+    without_target_a: int = 0
+    without_target_b: int = 0
+    """Where there are no pairs, of each side by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +53,7 @@ class ComparedRows:
     frame_b: pd.DataFrame
     why_unpaired: str | None
     apart: bool
-    counts: Mapping[str, int]
+    counts: RowCounts
 
     @property
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -48,8 +68,8 @@ class ComparedRows:
 
 def choose_rows(
     choice: Choice,
-    by_record: AnswerSample,
-    by_id: AnswerSample,
+    by_record: PredictionSample,
+    by_id: PredictionSample,
     targets: Mapping[str, Target],
     *,
     skipped: int = 0,
@@ -63,36 +83,34 @@ def choose_rows(
     frame_a = _frame([(a, truth) for a, _, truth in found.rows], choice.a)
     frame_b = _frame([(b, truth) for _, b, truth in found.rows], choice.b)
     whole = (_is_whole(frame_a) & _is_whole(frame_b)).to_numpy()
-    counts = {
-        **_counts(by_record, pairs, found),
-        "pairs_unreadable": int((~whole).sum()),
-        "no_predictions": skipped,
-    }
+    counts = RowCounts(
+        predictions_a=by_record.seen[0],
+        predictions_b=by_record.seen[1],
+        pairs=len(pairs),
+        pairs_without_target=found.unlabelled,
+        pairs_with_different_targets=found.disagreeing,
+        pairs_unreadable=int((~whole).sum()),
+        pairs_of_repeated_records=len(pairs) - len({a.key for a, _ in pairs}),
+        without_partner_a=len(by_record.sides[0]) - len(pairs),
+        without_partner_b=len(by_record.sides[1]) - len(pairs),
+        no_predictions=skipped,
+        sampled_one_in=by_record.one_in,
+    )
     why = _why_unpaired(len(pairs), min(map(len, by_record.sides)), found, int(whole.sum()))
     if why is None:
-        counts["sampled_one_in"] = by_record.one_in
         return ComparedRows(frame_a[whole], frame_b[whole], None, False, counts)
-    counts["sampled_one_in"] = by_id.one_in
-    alone = [_own_rows(side, targets, of) for side, of in zip(by_id.sides, (choice.a, choice.b), strict=True)]
-    for side, frame, answers in zip("ab", alone, by_id.sides, strict=True):
-        counts[f"without_target_{side}"] = len(answers) - len(frame)
-    return ComparedRows(alone[0], alone[1], why, _are_apart(*by_id.sides), counts)
+    of_a, of_b = by_id.sides
+    frame_a, frame_b = _own_rows(of_a, targets, choice.a), _own_rows(of_b, targets, choice.b)
+    counts = replace(
+        counts,
+        sampled_one_in=by_id.one_in,
+        without_target_a=len(of_a) - len(frame_a),
+        without_target_b=len(of_b) - len(frame_b),
+    )
+    return ComparedRows(frame_a, frame_b, why, _are_apart(of_a, of_b), counts)
 
 
-def _counts(sample: AnswerSample, pairs: Sequence[Pair], found: LabelledPairs) -> dict[str, int]:
-    return {
-        "predictions_a": sample.seen[0],
-        "predictions_b": sample.seen[1],
-        "pairs": len(pairs),
-        "pairs_without_target": found.unlabelled,
-        "pairs_with_different_targets": found.disagreeing,
-        "pairs_of_repeated_records": len(pairs) - len({a.key for a, _ in pairs}),
-        "without_partner_a": len(sample.sides[0]) - len(pairs),
-        "without_partner_b": len(sample.sides[1]) - len(pairs),
-    }
-
-
-def _are_apart(of_a: Sequence[Answer], of_b: Sequence[Answer]) -> bool:
+def _are_apart(of_a: Sequence[KeyedPrediction], of_b: Sequence[KeyedPrediction]) -> bool:
     times_a, times_b = ([answer.made.created_at for answer in side] for side in (of_a, of_b))
     return bool(times_a and times_b) and (max(times_a) < min(times_b) or max(times_b) < min(times_a))
 
@@ -108,7 +126,9 @@ def _why_unpaired(pairs: int, smaller_side: int, found: LabelledPairs, usable: i
     return None
 
 
-def _own_rows(answers: Iterable[Answer], targets: Mapping[str, Target], manifest: Manifest) -> pd.DataFrame:
+def _own_rows(
+    answers: Iterable[KeyedPrediction], targets: Mapping[str, Target], manifest: Manifest
+) -> pd.DataFrame:
     rows = [(a.made, targets[a.made.prediction_id].target) for a in answers if a.made.prediction_id in targets]
     frame = _frame(rows, manifest)
     return frame[_is_whole(frame)]

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batch_flows.compare_models.choice import FLOW, Choice
-from batch_flows.time_range import Window
+from batch_flows.reports.record import ReportRecord
+from batch_flows.time_range import TimeRange
 
 if TYPE_CHECKING:
     from batch_flows.compare_models.comparison import Comparison
@@ -33,25 +34,10 @@ class ComparisonSummary:
     """One comparison: what was asked, which rows were read, and what they showed."""
 
     choice: Choice
-    window: Window
+    window: TimeRange
     rows: "ComparedRows"
     found: "Comparison"
     performance: "tuple[Performance, Performance]"
-
-    @property
-    def report_id(self) -> str:
-        """The same window of the same two versions is the same comparison, made again."""
-        return f"{FLOW}_{self.choice.slug}_{self.window.slug}"
-
-    @property
-    def html_name(self) -> str:
-        """The page's file, relative to the reports folder."""
-        return f"{self.report_id}.html"
-
-    @property
-    def artifact_key(self) -> str:
-        """Prefect allows small letters, digits and dashes."""
-        return f"{FLOW}-{self.choice.a.name}".replace("_", "-")
 
     @property
     def measure(self) -> str:
@@ -88,12 +74,12 @@ class ComparisonSummary:
     def facts(self) -> dict[str, str]:
         """What a reader must know of the rows and the method."""
         (a, b), counts = self.choice.names, self.rows.counts
-        sample = "" if counts["sampled_one_in"] == 1 else f"; compared: one in {counts['sampled_one_in']:,}"
+        sample = "" if counts.sampled_one_in == 1 else f"; compared: one in {counts.sampled_one_in:,}"
         facts = {
             "A": f"{self.choice.a.name}, version {self.choice.a.version}",
             "B": f"{self.choice.b.name}, version {self.choice.b.version}",
             "Window": str(self.window),
-            "Predictions": f"{counts['predictions_a']:,} of {a}, {counts['predictions_b']:,} of {b}{sample}",
+            "Predictions": f"{counts.predictions_a:,} of {a}, {counts.predictions_b:,} of {b}{sample}",
             "Compared": self.design,
             "Method": self._method(),
             "Effect": self._effect(),
@@ -116,7 +102,7 @@ class ComparisonSummary:
             found.append(
                 f"{a} and {b} did not answer at the same time, so the difference may be one between the times."
             )
-        repeated = self.rows.counts["pairs_of_repeated_records"]
+        repeated = self.rows.counts.pairs_of_repeated_records
         if self.found.paired and repeated > MANY_REPEATED * self.found.rows_a:
             found.append(
                 f"{repeated:,} pairs repeat a record. If they are the same events sent again, there is less to "
@@ -128,12 +114,6 @@ class ComparisonSummary:
         """The finding in one line."""
         return f"{self.choice.a.name}, {self.window}: {self.verdict}; {self.finding}; {self.design}"
 
-    def markdown(self, link: str) -> str:
-        """The verdict and its facts for the flow run's page, with a link to the report."""
-        facts = {"Verdict": self.verdict, **self.facts}
-        table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
-        return f"[Open the comparison]({link})\n\n| | |\n| --- | --- |\n{table}\n"
-
     def amount(self, difference: float) -> str:
         """A difference in the target's unit, or in percentage points, with its sign."""
         if self.choice.a.task == "classification":
@@ -142,21 +122,21 @@ class ComparisonSummary:
             return "0"
         return f"{difference:+,.0f}" if abs(difference) >= 1_000 else f"{difference:+.3g}"
 
-    def document(self, created_at: datetime) -> dict[str, Any]:
-        """The comparison as it is stored in MongoDB's `reports`; model is that of A."""
-        counts = self.rows.counts
-        return {
-            "_id": self.report_id,
-            "flow": FLOW,
-            "model": self.choice.a.name,
-            "model_version": self.choice.versions,
-            "window": {"start": self.window.start, "end": self.window.end},
-            "rows": counts["predictions_a"] + counts["predictions_b"],
-            "rows_with_target": self.found.rows_a + self.found.rows_b,
-            "created_at": created_at,
-            "metrics": self._metrics(),
-            "html": self.html_name,
-        }
+    def record(self, created_at: datetime) -> ReportRecord:
+        """What is kept of the comparison; the same window of the same two versions is the same, made again."""
+        report_id = f"{FLOW}_{self.choice.slug}_{self.window.slug}"
+        return ReportRecord(
+            id=report_id,
+            flow=FLOW,
+            model=self.choice.a.name,
+            model_version=self.choice.versions,
+            window=self.window,
+            rows=self.rows.counts.predictions_a + self.rows.counts.predictions_b,
+            rows_with_target=self.found.rows_a + self.found.rows_b,
+            created_at=created_at,
+            metrics=self._metrics(),
+            html=f"{report_id}.html",
+        )
 
     def _metrics(self) -> dict[str, Any]:
         decided = self.found.verdict != "none"
@@ -169,7 +149,7 @@ class ComparisonSummary:
             "caution": self.cautions,
             "why_unpaired": self.rows.why_unpaired,
             **asdict(self.found),
-            "counts": dict(self.rows.counts),
+            "counts": asdict(self.rows.counts),
             "sides": {
                 side: {"model": of.name, "model_version": of.version, "performance": dict(performance.measures)}
                 for side, of, performance in sides
@@ -187,7 +167,7 @@ class ComparisonSummary:
         return "; ".join(named) or "none that can be told"
 
     def _left_out(self) -> Iterator[str]:
-        (a, b), counts = self.choice.names, self.rows.counts
+        (a, b), counts = self.choice.names, asdict(self.rows.counts)
         reasons = LEFT_OUT_OF_PAIRS if self.found.paired else LEFT_OUT_OF_SIDES
         for name, text in {
             "no_predictions": "{:,} documents that are no predictions or targets",
@@ -197,11 +177,11 @@ class ComparisonSummary:
                 yield text.format(counts[name], a=a, b=b)
 
 
-def too_few(choice: Choice, window: Window, rows: "ComparedRows", least: int) -> str:
+def too_few(choice: Choice, window: TimeRange, rows: "ComparedRows", least: int) -> str:
     """Why there is no comparison, in one sentence."""
     (a, b), counts = choice.names, rows.counts
     return (
         f"{choice.a.name}, {window}: {len(rows.frame_a):,} labelled predictions of {a} "
-        f"(of {counts['predictions_a']:,}) and {len(rows.frame_b):,} of {b} (of {counts['predictions_b']:,}); "
+        f"(of {counts.predictions_a:,}) and {len(rows.frame_b):,} of {b} (of {counts.predictions_b:,}); "
         f"at least {least} of each are needed, so there is no comparison ({rows.why_unpaired})"
     )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from batch_flows.drift_report.summary import ALL_MODELS
 from batch_flows.orchestration.command import run_command
-from batch_flows.time_range import choose_window
+from batch_flows.reports.record import ALL_MODELS
+from batch_flows.time_range import choose_time_range
 from sextant.contracts.errors import Rejected
 from sextant.contracts.model_bundle import load_bundle
 from sextant.infrastructure.settings import Settings
@@ -45,7 +45,7 @@ def _flow() -> "Flow[..., State[Any]]":
 def _parameters(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
     model = options.model or settings.default_model
     now = datetime.now(UTC).replace(microsecond=0)  # as the report shows it, so that it can be made again
-    window = choose_window(hours=options.hours, start=options.start, end=options.end, now=now)
+    window = choose_time_range(hours=options.hours, start=options.start, end=options.end, now=now)
     if model != ALL_MODELS:
         load_bundle(settings.models_dir, model, options.model_version)
     elif options.model_version:

@@ -7,25 +7,17 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from batch_flows.drift_report.summary import (
-    ALL_MODELS,
-    FLOW,
-    DriftSummary,
-    kept_earlier,
-    nothing_found,
-    of_all_models,
-    report_id,
-)
-from batch_flows.orchestration.artifacts import publish, report_link
-from batch_flows.orchestration.steps import run_logger
-from batch_flows.reports import steps
-from batch_flows.time_range import Window, choose_window
+from batch_flows.drift_report import steps
+from batch_flows.drift_report.summary import FLOW, DriftSummary, nothing_found, of_all_models
+from batch_flows.orchestration.steps import in_one_line, read_bundle, run_logger, timed
+from batch_flows.reports.publish import as_table, publish
+from batch_flows.reports.record import ALL_MODELS
+from batch_flows.time_range import TimeRange, choose_time_range
 from sextant.contracts.errors import Rejected, SextantError
 from sextant.contracts.model_bundle import model_names
 from sextant.infrastructure.settings import Settings, load_settings
 
 EMPTY = "Empty"
-KEPT = "Kept"
 
 
 @flow(
@@ -55,7 +47,7 @@ def drift_report(
     try:
         settings = load_settings()
         # Whole seconds, as the report shows them, so that its window can be asked for again.
-        window = choose_window(hours=hours, start=start, end=end, now=datetime.now(UTC).replace(microsecond=0))
+        window = choose_time_range(hours=hours, start=start, end=end, now=datetime.now(UTC).replace(microsecond=0))
         if model not in ("", ALL_MODELS):
             return _attempt(settings, model, model_version, window)
         return _report_all(settings, model_version, window)
@@ -63,7 +55,7 @@ def drift_report(
         return Failed(message=str(error))
 
 
-def _report_all(settings: Settings, version: str | None, window: Window) -> "State[Any]":
+def _report_all(settings: Settings, version: str | None, window: TimeRange) -> "State[Any]":
     models = model_names(settings.models_dir)
     if version is not None:
         raise Rejected(f"version {version} needs the name of its model")
@@ -81,7 +73,7 @@ def _failed(states: "dict[str, State[Any]]") -> list[str]:
     return [model for model, state in states.items() if not state.is_completed()]
 
 
-def _attempt(settings: Settings, model: str, version: str | None, window: Window) -> "State[Any]":
+def _attempt(settings: Settings, model: str, version: str | None, window: TimeRange) -> "State[Any]":
     """The report's state whatever happens: a sentence is what people read, and other models wait for theirs."""
     try:
         return _report(settings, model, version, window)
@@ -89,35 +81,32 @@ def _attempt(settings: Settings, model: str, version: str | None, window: Window
         return Failed(message=str(error))
     except Exception as error:  # noqa: BLE001  a fault of ours; the log has the trace
         run_logger().exception("the report of %s failed", model)
-        return Failed(message=f"unexpected {steps.in_one_line(error)}")
+        return Failed(message=f"unexpected {in_one_line(error)}")
 
 
-def _report(settings: Settings, model: str, version: str | None, window: Window) -> "State[Any]":
+def _report(settings: Settings, model: str, version: str | None, window: TimeRange) -> "State[Any]":
     from sextant.evaluation.evaluate import evaluate
     from sextant.evaluation.report import render
 
-    bundle = steps.read_bundle(settings, model, version)
+    bundle = read_bundle(settings, model, version)
     rows = steps.read_window(settings, bundle, window)
     if not rows.rows:
         return Completed(name=EMPTY, message=nothing_found(bundle.manifest, window, rows))
-
-    identity = report_id(bundle.manifest, window)
-    if (earlier := steps.earlier_predictions(settings, identity)) > rows.predictions:
-        return Completed(name=KEPT, message=kept_earlier(identity, earlier, rows))
 
     reference = steps.read_reference(bundle)
     calibration = steps.calibrate(settings, bundle, reference)
     segments = steps.calibrate_segments(settings, bundle, reference)
     estimator, no_estimate = steps.fit_estimator(reference)
-    with steps.timed("evaluating"):
+    with timed("evaluating"):
         found = evaluate(reference, rows.frame, calibration, segment_calibration=segments, estimator=estimator)
     summary = DriftSummary(bundle.manifest, window, rows, found, no_estimate)
-    with steps.timed("rendering"):
+    with timed("rendering"):
         page = render(reference, rows.frame, found, title=f"Drift of {model}", facts=summary.facts).html
-
-    document = summary.document(datetime.now(UTC))
-    steps.write_report(settings.reports_dir, document, page)
-    steps.record_report(settings, document)
-    link = report_link(settings, summary.html_name)
-    publish(summary.artifact_key, link=link, summary=summary.markdown(link), scores=summary.scores())
-    return Completed(message=f"{summary.sentence()}; report: {settings.reports_dir / summary.html_name}")
+    return publish(
+        settings,
+        summary.record(datetime.now(UTC)),
+        page,
+        sentence=summary.sentence(),
+        summary=as_table(summary.facts),
+        scores=summary.scores(),
+    )

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from batch_flows.drift_report.rows import EvaluatedRows
 from batch_flows.drift_report.verdicts import verdict_facts, verdict_metrics
-from batch_flows.time_range import Window
-from batch_flows.window_rows import WindowRows
+from batch_flows.reports.record import ReportRecord
+from batch_flows.time_range import TimeRange
 from sextant.contracts.model_bundle import Manifest
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from sextant.evaluation.evaluate import Evaluation
 
 FLOW = "drift-report"
-ALL_MODELS = "all"
-"""In place of a model's name: every live model gets its report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +23,10 @@ class DriftSummary:
     """One report: what was asked, what was read and what was found."""
 
     manifest: Manifest
-    window: Window
-    rows: WindowRows
+    window: TimeRange
+    rows: EvaluatedRows
     evaluation: "Evaluation"
     no_estimate: str | None = None
-
-    @property
-    def report_id(self) -> str:
-        """The same window of the same version is the same report, made again."""
-        return report_id(self.manifest, self.window)
-
-    @property
-    def html_name(self) -> str:
-        """The report's file, relative to the reports folder."""
-        return f"{self.report_id}.html"
-
-    @property
-    def artifact_key(self) -> str:
-        """Prefect allows small letters, digits and dashes."""
-        return f"{FLOW}-{self.manifest.name}".replace("_", "-")
 
     @property
     def facts(self) -> dict[str, str]:
@@ -85,25 +69,21 @@ class DriftSummary:
             for drift in self.evaluation.drift.values()
         ]
 
-    def markdown(self, link: str) -> str:
-        """The summary for the flow run's page, with a link to the report."""
-        facts = "\n".join(f"| {name} | {value} |" for name, value in self.facts.items())
-        return f"[Open the report]({link})\n\n| | |\n| --- | --- |\n{facts}\n"
-
-    def document(self, created_at: datetime) -> dict[str, Any]:
-        """The report as it is stored in MongoDB's `reports`."""
-        return {
-            "_id": self.report_id,
-            "flow": FLOW,
-            "model": self.manifest.name,
-            "model_version": self.manifest.version,
-            "window": {"start": self.window.start, "end": self.window.end},
-            "rows": self.evaluation.rows,
-            "rows_with_target": self.evaluation.labelled_rows,
-            "created_at": created_at,
-            "metrics": self._metrics(),
-            "html": self.html_name,
-        }
+    def record(self, created_at: datetime) -> ReportRecord:
+        """What is kept of the report; the same window of the same version is the same report, made again."""
+        report_id = f"{FLOW}_{self.manifest.name}_{self.manifest.version}_{self.window.slug}"
+        return ReportRecord(
+            id=report_id,
+            flow=FLOW,
+            model=self.manifest.name,
+            model_version=self.manifest.version,
+            window=self.window,
+            rows=self.evaluation.rows,
+            rows_with_target=self.evaluation.labelled_rows,
+            created_at=created_at,
+            metrics=self._metrics(),
+            html=f"{report_id}.html",
+        )
 
     def _metrics(self) -> dict[str, Any]:
         found = self.evaluation
@@ -176,19 +156,6 @@ class DriftSummary:
         return f"python -m batch_flows.drift_report {model} {window}"
 
 
-def report_id(manifest: Manifest, window: Window) -> str:
-    """The same window of the same version is the same report."""
-    return f"{FLOW}_{manifest.name}_{manifest.version}_{window.slug}"
-
-
-def kept_earlier(identity: str, earlier: int, rows: WindowRows) -> str:
-    """Why a window whose predictions were partly deleted is not reported on again."""
-    return (
-        f"the report {identity} was made from {earlier:,} predictions, of which {rows.predictions:,} are still "
-        "stored, so it stays as it is"
-    )
-
-
 def segment_row(name: str, segment: "SegmentEvaluation") -> dict[str, Any]:
     """One segment as it is stored: how many rows, what drifted, and how well the model did or is expected to."""
     return {
@@ -202,7 +169,7 @@ def segment_row(name: str, segment: "SegmentEvaluation") -> dict[str, Any]:
     }
 
 
-def nothing_found(manifest: Manifest, window: Window, rows: WindowRows) -> str:
+def nothing_found(manifest: Manifest, window: TimeRange, rows: EvaluatedRows) -> str:
     """Why there is no report, and what lies in the window instead."""
     instead = {"of other versions": sum(rows.other_versions.values()), "skipped": rows.skipped}
     hints = ", ".join(f"{count:,} {what}" for what, count in instead.items() if count)

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from batch_flows.health_summary.facts import (
-    ALL_MODELS,
     FLOW,
     Health,
     ModelWeek,
@@ -13,7 +12,8 @@ from batch_flows.health_summary.facts import (
     lowest_uptime,
     slowest_hours,
 )
-from batch_flows.health_summary.history import History
+from batch_flows.health_summary.history import PrometheusHistory
+from batch_flows.reports.record import ALL_MODELS, ReportRecord
 from sextant.pages.words import share
 
 
@@ -32,9 +32,9 @@ def sentence(health: Health) -> str:
     return "; ".join(parts)
 
 
-def markdown(health: Health, link: str) -> str:
-    """The summary for the flow run's page, with a link to the report."""
-    return "\n\n".join([f"[Open the health summary]({link})", sentence(health), *health.notes])
+def summary(health: Health) -> str:
+    """The finding and what is not known, for the flow run's page."""
+    return "\n\n".join([sentence(health), *health.notes])
 
 
 def status(health: Health) -> Mapping[str, str]:
@@ -51,19 +51,21 @@ def status(health: Health) -> Mapping[str, str]:
     return {"text": "no alarm", "kind": "good"}
 
 
-def document(health: Health, created_at: datetime) -> dict[str, Any]:
-    """The summary as it is stored in MongoDB's `reports`."""
-    return {
-        "_id": health.report_id,
-        "flow": FLOW,
-        "model": ALL_MODELS,
-        "model_version": "",
-        "window": {"start": health.window.start, "end": health.window.end},
-        "rows": health.rows,
-        "rows_with_target": sum(model.rows_with_target for model in health.models),
-        "created_at": created_at,
-        "metrics": {
+def record_of(health: Health, created_at: datetime) -> ReportRecord:
+    """What is kept of the summary; the same window is the same summary, made again."""
+    report_id = f"{FLOW}_{ALL_MODELS}_{health.window.slug}"
+    return ReportRecord(
+        id=report_id,
+        flow=FLOW,
+        model=ALL_MODELS,
+        model_version="",
+        window=health.window,
+        rows=health.rows,
+        rows_with_target=sum(model.rows_with_target for model in health.models),
+        created_at=created_at,
+        metrics={
             "status": status(health),
+            "sources": ["MongoDB", "Prometheus"] if health.history else ["MongoDB"],
             "models": [_model(model) for model in health.models],
             "slowest_hours": [
                 {"model": hour.model, "start": hour.start, "latency_ms": hour.latency_ms}
@@ -72,8 +74,8 @@ def document(health: Health, created_at: datetime) -> dict[str, Any]:
             "notes": list(health.notes),
             **(_history(health.history) if health.history else {}),
         },
-        "html": health.html_name,
-    }
+        html=f"{report_id}.html",
+    )
 
 
 def _model(model: ModelWeek) -> Mapping[str, Any]:
@@ -83,12 +85,12 @@ def _model(model: ModelWeek) -> Mapping[str, Any]:
         "hours_with_traffic": len(model.hours),
         "latency_ms": model.latency_ms,
         "label_coverage_ratio": model.coverage,
-        "drift_reports": len(model.verdicts),
+        "drift_reports": len(model.reports),
         "drift_episodes": len(drift_episodes(model)),
     }
 
 
-def _history(history: History) -> Mapping[str, Any]:
+def _history(history: PrometheusHistory) -> Mapping[str, Any]:
     """Names are values here, never keys: a job may be called what MongoDB takes for a path."""
     return {
         "uptime": [{"job": job, "ratio": up} for job, up in history.uptime.items()],

@@ -4,31 +4,17 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
-from batch_flows.health_summary.history import ByHour, History, start_of_hour
-from batch_flows.time_range import Window, choose_window
+from batch_flows.health_summary.history import ByHour, PrometheusHistory, start_of_hour
+from batch_flows.reports.record import ReportRecord
+from batch_flows.time_range import TimeRange, choose_time_range
 from sextant.contracts.errors import Rejected
 from sextant.infrastructure.documents import HourlyTraffic
 
 FLOW = "health-summary"
-ALL_MODELS = "all"
 LONGEST_DAYS = 366
 SLOWEST_HOURS = 5
 HEADLINES = ("mae", "accuracy")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one drift report found; `drifted` is None where nothing could be judged."""
-
-    model: str
-    window: Window
-    drifted: bool | None
-    columns: Sequence[str]
-    drifted_ratio: float | None
-    performance: str
-    html: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +24,7 @@ class ModelWeek:
     model: str
     hours: Mapping[datetime, HourlyTraffic]
     labelled: ByHour
-    verdicts: Sequence[Verdict]
+    reports: Sequence[ReportRecord]
 
     @property
     def rows(self) -> int:
@@ -105,9 +91,9 @@ class AlarmLine:
 class Health:
     """All that the page shows; without a history, the notes say why."""
 
-    window: Window
+    window: TimeRange
     models: Sequence[ModelWeek]
-    history: History | None = None
+    history: PrometheusHistory | None = None
     notes: Sequence[str] = field(default=())
 
     @property
@@ -121,74 +107,40 @@ class Health:
         count = math.ceil((self.window.end - self.window.start) / timedelta(hours=1))
         return [self.window.start + timedelta(hours=number) for number in range(count)]
 
-    @property
-    def report_id(self) -> str:
-        """The same window is the same summary, made again."""
-        return f"{FLOW}_{ALL_MODELS}_{self.window.slug}"
 
-    @property
-    def html_name(self) -> str:
-        """The page, relative to the reports folder."""
-        return f"{self.report_id}.html"
-
-
-def choose_days(*, days: float, end: datetime | str | None, now: datetime) -> Window:
+def choose_days(*, days: float, end: datetime | str | None, now: datetime) -> TimeRange:
     """So many days up to `end` or now, begun at a full hour so that hours are whole; raises Rejected."""
     if not 0 < days <= LONGEST_DAYS:
         raise Rejected(f"days must lie between 0 and {LONGEST_DAYS}, got {days:g}")
-    window = choose_window(hours=days * 24, start=None, end=end, now=now)
+    window = choose_time_range(hours=days * 24, start=None, end=end, now=now)
     last = window.end.replace(microsecond=0)
-    return Window(start_of_hour(window.start), last if last > start_of_hour(window.start) else window.end)
+    return TimeRange(start_of_hour(window.start), last if last > start_of_hour(window.start) else window.end)
 
 
-def verdict_of(report: Mapping[str, Any]) -> Verdict:
-    """A `reports` document as a verdict; raises KeyError, TypeError, ValueError or AttributeError for others."""
-    metrics = report["metrics"]
-    drifted = [name for name, column in metrics["drift"].items() if column["drifted"]]
-    return Verdict(
-        model=str(report["model"]),
-        window=Window(report["window"]["start"], report["window"]["end"]),
-        drifted=metrics["dataset_drift"],
-        columns=drifted,
-        drifted_ratio=metrics.get("drifted_features_ratio"),
-        performance=_performance(metrics.get("performance", {}), metrics.get("reference_performance", {})),
-        html=str(report["html"]),
-    )
-
-
-def verdicts_in(window: Window, reports: Sequence[Mapping[str, Any]]) -> tuple[list[Verdict], int]:
-    """The drift verdicts of reports that end in the window, oldest first, and how many could not be read."""
-    verdicts, unreadable = [], 0
-    for report in reports:
-        try:
-            if "dataset_drift" not in report["metrics"]:
-                continue  # another flow's
-            verdict = verdict_of(report)
-            if window.start < verdict.window.end <= window.end:
-                verdicts.append(verdict)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            unreadable += 1
-    return sorted(verdicts, key=lambda verdict: verdict.window.end), unreadable
+def drift_reports(window: TimeRange, records: Sequence[ReportRecord]) -> list[ReportRecord]:
+    """Those that judge drift and end in the window, oldest first."""
+    ours = [record for record in records if record.judges_drift and window.start < record.window.end <= window.end]
+    return sorted(ours, key=lambda record: record.window.end)
 
 
 def drift_episodes(model: ModelWeek) -> list[DriftEpisode]:
     """Runs of reports that found drift; a report that could not judge does not break a run."""
-    found: list[list[Verdict]] = []
+    found: list[list[ReportRecord]] = []
     drifting = False
-    for verdict in model.verdicts:
-        if verdict.drifted and drifting:
-            found[-1].append(verdict)
-        elif verdict.drifted:
-            found.append([verdict])
-        if verdict.drifted is not None:
-            drifting = verdict.drifted
-    return [_episode(run) for run in found]
+    for report in model.reports:
+        if report.dataset_drift and drifting:
+            found[-1].append(report)
+        elif report.dataset_drift:
+            found.append([report])
+        if report.dataset_drift is not None:
+            drifting = report.dataset_drift
+    return [_episode(model.model, run) for run in found]
 
 
-def _episode(run: Sequence[Verdict]) -> DriftEpisode:
-    columns = dict.fromkeys(column for verdict in run for column in verdict.columns)
-    start = min(verdict.window.start for verdict in run)
-    return DriftEpisode(run[0].model, start, run[-1].window.end, len(run), list(columns), run[-1].html)
+def _episode(model: str, run: Sequence[ReportRecord]) -> DriftEpisode:
+    columns = dict.fromkeys(column for report in run for column in report.drifted_columns)
+    start = min(report.window.start for report in run)
+    return DriftEpisode(model, start, run[-1].window.end, len(run), list(columns), run[-1].html)
 
 
 def slowest_hours(health: Health, count: int = SLOWEST_HOURS) -> list[SlowHour]:
@@ -217,7 +169,7 @@ def _from_mongodb(health: Health) -> Iterator[SlowHour]:
                 yield SlowHour(model.model, start, hour.latency_ms, hour.rows)
 
 
-def alarm_lines(history: History) -> list[AlarmLine]:
+def alarm_lines(history: PrometheusHistory) -> list[AlarmLine]:
     """Each alert of a model or job once, the longest first."""
     groups: dict[tuple[str, str, str], list[tuple[datetime, datetime]]] = {}
     for alarm in history.alarms:
@@ -229,19 +181,20 @@ def alarm_lines(history: History) -> list[AlarmLine]:
     return sorted(lines, key=lambda line: (-line.total, line.name, line.about))
 
 
-def lowest_uptime(history: History) -> tuple[str, float] | None:
+def lowest_uptime(history: PrometheusHistory) -> tuple[str, float] | None:
     """The job that answered the smallest share of scrapes, and that share."""
     return min(history.uptime.items(), key=lambda item: item[1], default=None)
 
 
-def watched_hours(history: History, job: str) -> int:
+def watched_hours(history: PrometheusHistory, job: str) -> int:
     """In how many hours Prometheus looked at a job at all."""
     return len(history.uptime_by_hour.get(job, {}))
 
 
-def _performance(now: Mapping[str, float], reference: Mapping[str, float]) -> str:
-    name = next((name for name in HEADLINES if now.get(name) is not None), None)
+def performance_of(report: ReportRecord) -> str:
+    """Its first headline measure beside the reference's; empty where it had no targets."""
+    now, reference = report.measures("performance"), report.measures("reference_performance")
+    name = next((name for name in HEADLINES if name in now), None)
     if name is None:
         return ""
-    before = reference.get(name)
-    return f"{name} {now[name]:.3g}" + (f" (reference {before:.3g})" if before is not None else "")
+    return f"{name} {now[name]:.3g}" + (f" (reference {reference[name]:.3g})" if name in reference else "")

@@ -67,7 +67,7 @@ def _coverage(health: Health) -> Figure:
 
 
 def _drift_reports(health: Health) -> Figure:
-    data = [_of_reports(model, colour) for model, colour in _coloured(health) if model.verdicts]
+    data = [_of_reports(model, colour) for model, colour in _coloured(health) if model.reports]
     return Figure("Share of columns that drifted, by drift report", data, _share_layout(health))
 
 
@@ -76,12 +76,12 @@ def _of_reports(model: ModelWeek, colour: str) -> Trace:
         "type": "scatter",
         "mode": "lines+markers",
         "name": model.model,
-        "x": [_moment(verdict.window.end) for verdict in model.verdicts],
-        "y": [verdict.drifted_ratio for verdict in model.verdicts],
-        "hovertext": [", ".join(verdict.columns) for verdict in model.verdicts],
+        "x": [_moment(report.window.end) for report in model.reports],
+        "y": [report.drifted_ratio for report in model.reports],
+        "hovertext": [", ".join(report.drifted_columns) for report in model.reports],
         "hovertemplate": "report to %{x}: %{y:.1%} %{hovertext}<extra>%{fullData.name}</extra>",
         "line": {"color": colour},
-        "marker": {"symbol": ["diamond" if verdict.drifted else "circle" for verdict in model.verdicts]},
+        "marker": {"symbol": ["diamond" if report.dataset_drift else "circle" for report in model.reports]},
     }
 
 

@@ -8,15 +8,15 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from batch_flows.health_summary.document import document, markdown, sentence
-from batch_flows.health_summary.facts import FLOW, Health, ModelWeek, choose_days, verdicts_in
-from batch_flows.health_summary.history import History, read_history
+from batch_flows.health_summary.document import record_of, sentence, summary
+from batch_flows.health_summary.facts import FLOW, Health, ModelWeek, choose_days, drift_reports
+from batch_flows.health_summary.history import PrometheusHistory, read_history
 from batch_flows.health_summary.labels import labelled_by_hour
 from batch_flows.health_summary.prometheus_api import PrometheusApi, PrometheusAway
-from batch_flows.orchestration.artifacts import publish, report_link
 from batch_flows.orchestration.steps import run_logger, step
-from batch_flows.reports import steps
-from batch_flows.time_range import Window
+from batch_flows.reports.publish import publish
+from batch_flows.reports.record import read_records
+from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import SextantError
 from sextant.contracts.model_bundle import model_names
 from sextant.infrastructure.event_store import EventStore
@@ -43,7 +43,7 @@ def health_summary(days: float = 7.0, end: datetime | None = None) -> "State[Any
         return Failed(message=str(error))
 
 
-def _summary(settings: Settings, window: Window) -> "State[Any]":
+def _summary(settings: Settings, window: TimeRange) -> "State[Any]":
     from batch_flows.health_summary.page import render
 
     models, unreadable = read_models(settings, window)
@@ -52,14 +52,9 @@ def _summary(settings: Settings, window: Window) -> "State[Any]":
     notes = [f"{unreadable:,} report(s) in MongoDB could not be read and are left out."] if unreadable else []
     health = _with_history(settings, Health(window, models, notes=notes))
 
-    created_at = datetime.now(UTC)
-    page = render(health, created_at, share_plotly(settings))
-    described = document(health, created_at)
-    steps.write_report(settings.reports_dir, described, page)
-    steps.record_report(settings, described)
-    link = report_link(settings, health.html_name)
-    publish(FLOW, link=link, summary=markdown(health, link))
-    return Completed(message=f"{sentence(health)}; report: {settings.reports_dir / health.html_name}")
+    record = record_of(health, datetime.now(UTC))
+    page = render(health, record.created_at, share_plotly(settings))
+    return publish(settings, record, page, sentence=sentence(health), summary=summary(health))
 
 
 def _with_history(settings: Settings, health: Health) -> Health:
@@ -74,23 +69,23 @@ def _with_history(settings: Settings, health: Health) -> Health:
 
 
 @step(name="Read traffic and drift reports from MongoDB", minutes=10)
-def read_models(settings: Settings, window: Window) -> tuple[list[ModelWeek], int]:
+def read_models(settings: Settings, window: TimeRange) -> tuple[list[ModelWeek], int]:
     """Every model that is published or has predictions, and how many of their reports could not be read."""
     weeks, unreadable = [], 0
     with closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store:
         for model in sorted({*model_names(settings.models_dir), *store.models()}):
             hours = store.hourly(model, window.start, window.end)
-            verdicts, skipped = verdicts_in(window, store.reports(model))
+            records, skipped = read_records(store.reports(model))
             labelled = labelled_by_hour(store, model, window, hours, most=settings.report_max_rows)
-            weeks.append(ModelWeek(model, hours, labelled, verdicts))
-            unreadable += skipped
+            weeks.append(ModelWeek(model, hours, labelled, drift_reports(window, records)))
+            unreadable += len(skipped)
     rows = sum(week.rows for week in weeks)
     run_logger().info("window %s: %d predictions of %d models", window, rows, len(weeks))
     return weeks, unreadable
 
 
 @step(name="Ask Prometheus", minutes=10)
-def ask_prometheus(settings: Settings, window: Window) -> History:
+def ask_prometheus(settings: Settings, window: TimeRange) -> PrometheusHistory:
     """What Prometheus remembers of the window; raises PrometheusAway, which is tried again."""
     return read_history(PrometheusApi(settings.prometheus_url), window)
 
@@ -98,6 +93,6 @@ def ask_prometheus(settings: Settings, window: Window) -> History:
 @step(name="Share plotly.js", minutes=5)
 def share_plotly(settings: Settings) -> str:
     """The path of the reports' one copy of plotly.js, relative to a report."""
-    from batch_flows.reports.assets import ensure_plotly
+    from batch_flows.reports.files import ensure_plotly
 
     return ensure_plotly(settings.reports_dir)

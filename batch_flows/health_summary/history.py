@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from batch_flows.health_summary.prometheus_api import QueryRefused, Series
-from batch_flows.time_range import Window
+from batch_flows.time_range import TimeRange
 
 HOUR = timedelta(hours=1)
 ALARM_POINTS = 2_000
@@ -64,7 +64,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class PrometheusHistory:
     """Prometheus' view of a window; shares are 0 to 1, latencies seconds, keys the job, model or sink."""
 
     uptime: Mapping[str, float]
@@ -88,11 +88,11 @@ class Api(Protocol):
         """The query's values from start to end, both included."""
 
 
-def read_history(api: Api, window: Window) -> History:
+def read_history(api: Api, window: TimeRange) -> PrometheusHistory:
     """Everything at once; a query that is refused becomes a note, PrometheusAway goes to the caller."""
     reader = _Reader(api, window)
     uptime = reader.total("uptime", UPTIME, "job")
-    return History(
+    return PrometheusHistory(
         uptime=uptime,
         uptime_by_hour=reader.by_hour("uptime by hour", UPTIME, "job"),
         p95=reader.by_hour("latency", P95, "model"),
@@ -105,7 +105,7 @@ def read_history(api: Api, window: Window) -> History:
     )
 
 
-def alarm_step(window: Window) -> timedelta:
+def alarm_step(window: TimeRange) -> timedelta:
     """How finely alarms are looked at: at most ALARM_POINTS times, at least a minute apart."""
     seconds = math.ceil((window.end - window.start).total_seconds() / ALARM_POINTS)
     return max(SHORTEST_STEP, timedelta(seconds=seconds))
@@ -130,7 +130,7 @@ def start_of_hour(moment: datetime) -> datetime:
 class _Reader:
     """Asks about one window and notes what Prometheus refused."""
 
-    def __init__(self, api: Api, window: Window) -> None:
+    def __init__(self, api: Api, window: TimeRange) -> None:
         self._api = api
         self._window = window
         self.notes: list[str] = []

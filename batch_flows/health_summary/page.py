@@ -15,11 +15,12 @@ from batch_flows.health_summary.facts import (
     drift_episodes,
     has_p95,
     lowest_uptime,
+    performance_of,
     slowest_hours,
     watched_hours,
 )
 from batch_flows.health_summary.figures import figures
-from batch_flows.health_summary.history import History, alarm_step
+from batch_flows.health_summary.history import PrometheusHistory, alarm_step
 from sextant.pages.words import UNKNOWN, share, span
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -98,22 +99,22 @@ def _models(health: Health) -> Table:
     )
 
 
-def _model(model: ModelWeek, history: History | None) -> Sequence[str | Link]:
-    judged = [verdict for verdict in model.verdicts if verdict.drifted is not None]
-    known = [verdict.performance for verdict in model.verdicts if verdict.performance]
+def _model(model: ModelWeek, history: PrometheusHistory | None) -> Sequence[str | Link]:
+    judged = [report.dataset_drift for report in model.reports if report.dataset_drift is not None]
+    known = [performance for report in model.reports if (performance := performance_of(report))]
     return (
         model.model,
         f"{model.rows:,}",
         f"{len(model.hours):,}",
         _milliseconds(model.latency_ms),
         share(history.drift.get(model.model)) if history else UNKNOWN,
-        f"{sum(bool(verdict.drifted) for verdict in judged)} of {len(judged)}" if judged else UNKNOWN,
+        f"{sum(judged)} of {len(judged)}" if judged else UNKNOWN,
         f"{share(model.coverage)} ({model.rows_with_target:,})" if model.rows else UNKNOWN,
         known[-1] if known else UNKNOWN,
     )
 
 
-def _availability(health: Health, history: History) -> Table:
+def _availability(health: Health, history: PrometheusHistory) -> Table:
     worst_first = sorted(history.uptime.items(), key=lambda item: (item[1], item[0]))
     return Table(
         "Availability",
@@ -124,7 +125,7 @@ def _availability(health: Health, history: History) -> Table:
     )
 
 
-def _alarms(health: Health, history: History) -> Table:
+def _alarms(health: Health, history: PrometheusHistory) -> Table:
     rows = [
         (line.name, line.about or UNKNOWN, line.severity or UNKNOWN, str(line.times), span(line.total),
          _time(line.last_start))
@@ -146,7 +147,7 @@ def _drift(health: Health) -> Table:
          Link("last report", found.html))
         for found in sorted(episodes, key=lambda episode: (episode.start, episode.model))
     ]  # fmt: skip
-    any_report = any(model.verdicts for model in health.models)
+    any_report = any(model.reports for model in health.models)
     otherwise = "No drift report found drift." if any_report else "No drift report ends in this window."
     columns = ("Model", "From", "To", "Reports", "Drifted columns", "Look")
     return Table("Drift episodes", columns, rows, otherwise, "Drift reports in a row that found drift.")
@@ -163,7 +164,7 @@ def _slowest(health: Health) -> Table:
     return Table("Slowest hours", columns, rows, "No latency is known.")
 
 
-def _delivery(history: History) -> Table:
+def _delivery(history: PrometheusHistory) -> Table:
     backlog = [
         ("Largest backlog (events)", sink or UNKNOWN, f"{size:,.0f}") for sink, size in history.backlog.items()
     ]

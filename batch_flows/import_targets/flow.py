@@ -12,7 +12,7 @@ from prefect.states import Completed, Failed
 from batch_flows.import_targets import steps as target_steps
 from batch_flows.import_targets.staging import reject_path, staging_path
 from batch_flows.import_targets.summary import FLOW, Counts, ImportRules, ImportSummary
-from batch_flows.reports import steps
+from batch_flows.orchestration.steps import read_bundle
 from sextant.contracts.errors import SextantError
 from sextant.contracts.events import stored_time
 from sextant.infrastructure.settings import Settings, load_settings
@@ -49,7 +49,7 @@ def import_targets(
 
 def _import(settings: Settings, path: Path, chosen: Path | None, rules: ImportRules) -> ImportSummary:
     rejects = reject_path(path, chosen)
-    bundle = steps.read_bundle(settings, rules.model, None)
+    bundle = read_bundle(settings, rules.model, None)
     with staging_path() as staged:
         file = target_steps.read_file(path, bundle.manifest, rules.moment, staged)
         target_steps.write_rejects(staged, rejects, file.counted_in)  # if that fails, nothing is stored yet

@@ -1,7 +1,9 @@
 """Where the flows meet Prefect: what its client is told, and steps that are tasks when a server records them."""
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,6 +16,8 @@ from prefect.logging import get_run_logger
 from prefect.tasks import Task, exponential_backoff
 
 from sextant.contracts.errors import Retryable
+from sextant.contracts.model_bundle import ModelBundle, load_bundle
+from sextant.infrastructure.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,5 +67,24 @@ def run_logger() -> "logging.Logger | logging.LoggerAdapter[Any]":
         return logging.getLogger("batch_flows")
 
 
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Log how long the block took, for those who ask where a run's time goes."""
+    began = time.perf_counter()
+    yield
+    run_logger().info("%s took %.2f s", what, time.perf_counter() - began)
+
+
+def in_one_line(error: Exception) -> str:
+    """What another library's error says, as part of a sentence."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+
+
 def _failed_for_now(_task: object, _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(state.result(raise_on_failure=False), Retryable)
+
+
+@step(name="Load model bundle", minutes=5)
+def read_bundle(settings: Settings, model: str, version: str | None) -> ModelBundle:
+    """The model's live version, or the one asked for; verified."""
+    return load_bundle(settings.models_dir, model, version)

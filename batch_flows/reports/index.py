@@ -1,7 +1,6 @@
 """The index of all reports: one page over the summaries that lie beside them."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,16 +9,16 @@ from urllib.parse import quote_from_bytes
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from batch_flows.reports.entry import Entry, entry_of
-from batch_flows.reports.html_file import write_atomically
-from sextant.contracts.errors import Retryable, SextantError
-from sextant.infrastructure.settings import load_settings
+from batch_flows.reports.files import write_text
+from batch_flows.reports.record import ReportRecord
+from sextant.contracts.errors import Retryable
 from sextant.pages.charts import Sparkline, sparkline
 
 INDEX = "index.html"
 MOST_LISTED = 500
 LONGEST_LINE = 60
 MOST_NAMED = 5
+NAMED_COLUMNS = 3
 MOST_ATTEMPTS = 20  # in a folder that never rests, the next run brings what is missing
 LARGEST_SUMMARY = 1 << 20
 """A drift report of 200 columns has a summary of about 40 kB; what is far larger is somebody else's file."""
@@ -29,11 +28,31 @@ Listing = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCard:
+class Entry:
+    """A report by the stem of its files' names."""
+
+    stem: str
+    report: ReportRecord
+
+    @property
+    def model(self) -> str:
+        """The model's name, or that it is about all."""
+        return self.report.model or "all models"
+
+    @property
+    def drifted(self) -> str:
+        """The first columns that drifted."""
+        names = [name[:80] for name in self.report.drifted_columns]
+        more = len(names) - NAMED_COLUMNS
+        return ", ".join(names[:NAMED_COLUMNS]) + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOverview:
     """A model: its newest verdict on drift, and how drift went."""
 
     name: str
-    newest: Entry
+    newest: ReportRecord
     reports: int
     line: Sparkline | None
     drifted: bool
@@ -71,7 +90,7 @@ def write_index(reports_dir: Path, *, listing: Callable[[Path], Listing] = list_
     for _ in range(MOST_ATTEMPTS):
         if (files := listing(reports_dir)) == before:
             return
-        write_atomically(reports_dir / INDEX, render(read_reports(reports_dir, files)))
+        write_text(reports_dir / INDEX, render(read_reports(reports_dir, files)))
         before = files
 
 
@@ -81,12 +100,13 @@ def read_reports(reports_dir: Path, names: Iterable[str]) -> Reports:
     pages = frozenset(name.removesuffix(".html") for name in names if name.endswith(".html"))
     for name in sorted(name for name in names if name.endswith(".json")):
         try:
-            entries.append(entry_of(name.removesuffix(".json"), _content(reports_dir / name)))
+            report = ReportRecord.model_validate_json(_content(reports_dir / name))
+            entries.append(Entry(name.removesuffix(".json"), report))
         except FileNotFoundError:
             continue  # retention took it meanwhile
         except (OSError, ValueError, OverflowError):
             skipped.append(name)
-    entries.sort(key=lambda entry: (entry.created_at, entry.end), reverse=True)
+    entries.sort(key=lambda entry: (entry.report.created_at, entry.report.window.end), reverse=True)
     return Reports(entries, pages, skipped)
 
 
@@ -101,7 +121,7 @@ def render(reports: Reports) -> str:
             older=len(reports.entries) - len(shown),
             cards=_cards(reports.entries),
             models=sorted({entry.model for entry in shown}),
-            flows=sorted({entry.flow for entry in shown}),
+            flows=sorted({entry.report.flow for entry in shown}),
             pages=reports.pages,
             skipped=[os.fsencode(name).decode(errors="replace")[:200] for name in reports.skipped],
             most_named=MOST_NAMED,
@@ -109,22 +129,21 @@ def render(reports: Reports) -> str:
     )
 
 
-def _cards(entries: Iterable[Entry]) -> list[ModelCard]:
-    by_model: dict[str, list[Entry]] = {}
+def _cards(entries: Iterable[Entry]) -> list[ModelOverview]:
+    by_model: dict[str, list[ReportRecord]] = {}
     for entry in entries:
-        by_model.setdefault(entry.model, []).append(entry)
+        by_model.setdefault(entry.model, []).append(entry.report)
     return [_card(name, by_model[name]) for name in sorted(by_model)][:MOST_LISTED]
 
 
-def _card(name: str, entries: list[Entry]) -> ModelCard:
+def _card(name: str, reports: list[ReportRecord]) -> ModelOverview:
     """Drift over time is drawn by the windows' ends: a report of last month may have been made today."""
-    newest_window_first = sorted(entries, key=lambda entry: (entry.end, entry.created_at), reverse=True)
-    newest = next((entry for entry in newest_window_first if entry.judges_drift), entries[0])
-    shares = [entry.drift_share for entry in reversed(newest_window_first) if entry.drift_share is not None]
-    drawn = shares[-LONGEST_LINE:]
+    by_window = sorted(reports, key=lambda report: (report.window.end, report.created_at))
+    newest = next((report for report in reversed(by_window) if report.judges_drift), reports[0])
+    drawn = [ratio for report in by_window if (ratio := report.furthest) is not None][-LONGEST_LINE:]
     last = drawn[-1] if drawn else 0.0
     text = f"largest drift score in the last {len(drawn)} reports; newest: {last:.3g} times its threshold"
-    return ModelCard(name, newest, len(entries), sparkline(drawn, bounded=True), last > 1, text)
+    return ModelOverview(name, newest, len(reports), sparkline(drawn, bounded=True), last > 1, text)
 
 
 def _template_environment() -> Environment:
@@ -156,19 +175,3 @@ def _content(path: Path) -> bytes:
     if not S_ISREG(stat.st_mode) or stat.st_size > LARGEST_SUMMARY:
         raise ValueError("not a file, or too large for a summary")
     return path.read_bytes()
-
-
-def main() -> int:
-    """Make the index anew; 2 and one line when that cannot be done."""
-    try:
-        reports_dir = load_settings().reports_dir
-        write_index(reports_dir)
-    except SextantError as error:
-        sys.stderr.write(f"reports: {error}\n")
-        return 2
-    sys.stdout.write(f"reports: {reports_dir / INDEX}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from batch_flows.retention import steps
-from batch_flows.retention.plan import Limits, Tally, choose_limits
+from batch_flows.retention.plan import AgeLimits, Deleted, choose_limits
 from batch_flows.retention.summary import ModelOutcome, Pruned, RetentionSummary, interruption
 from sextant.contracts.errors import SextantError
 from sextant.infrastructure.settings import Settings, load_settings
@@ -42,7 +42,7 @@ def retention(
         keep_reports_days: Pages of reports made longer ago than this are deleted; none: all are kept.
         require_report: Keep each prediction that no drift report of its model version covers.
     """
-    deleted: dict[str, Tally] = {}
+    deleted: dict[str, Deleted] = {}
     try:
         now = datetime.now(UTC)
         limits = choose_limits(older_than_days=older_than_days, keep_reports_days=keep_reports_days, now=now)
@@ -53,8 +53,8 @@ def retention(
 
 def _retain(
     settings: Settings,
-    limits: Limits,
-    deleted: dict[str, Tally],
+    limits: AgeLimits,
+    deleted: dict[str, Deleted],
     *,
     model: str | None,
     apply: bool,
@@ -62,7 +62,7 @@ def _retain(
 ) -> "State[Any]":
     outcomes: list[ModelOutcome] = []
     for name in steps.find_models(settings, model):
-        tally = deleted.setdefault(name, Tally())
+        tally = deleted.setdefault(name, Deleted())
         coverage = steps.read_coverage(settings, name) if require_report else None
         outcomes.append(steps.clear_predictions(settings, name, limits, coverage, apply=apply, tally=tally))
     pruned = steps.prune_reports(settings, model, limits.reports, apply=apply) if limits.reports else Pruned()

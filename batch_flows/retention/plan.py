@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import Any
 
 from batch_flows.reports.index import INDEX
-from batch_flows.time_range import Window
+from batch_flows.reports.record import Document, ReportRecord
+from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import Rejected
 from sextant.contracts.events import stored_time
 
@@ -20,7 +20,7 @@ Made = tuple[str, str, datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AgeLimits:
     """Predictions made, and reports written, before these moments are too old; no moment: keep all reports."""
 
     predictions: datetime
@@ -35,7 +35,7 @@ class Coverage:
     ends: tuple[datetime, ...] = ()
 
     @classmethod
-    def of(cls, windows: Iterable[Window]) -> "Coverage":
+    def of(cls, windows: Iterable[TimeRange]) -> "Coverage":
         """The union of the windows, in any order; those that meet or overlap become one span."""
         starts: list[datetime] = []
         ends: list[datetime] = []
@@ -92,7 +92,7 @@ class Kept:
 
 
 @dataclass(slots=True)
-class Tally:
+class Deleted:
     """What was deleted so far, or would be; it outlives a retry, so that its sum is of all attempts."""
 
     predictions: int = 0
@@ -104,10 +104,10 @@ class Tally:
         self.targets += targets
 
 
-def choose_limits(*, older_than_days: float, keep_reports_days: float | None, now: datetime) -> Limits:
+def choose_limits(*, older_than_days: float, keep_reports_days: float | None, now: datetime) -> AgeLimits:
     """The moments that lie so many days back, in MongoDB's milliseconds; raises Rejected with one sentence."""
     reports = None if keep_reports_days is None else _days_ago("keep_reports_days", keep_reports_days, now)
-    return Limits(_days_ago("older_than_days", older_than_days, now), reports)
+    return AgeLimits(_days_ago("older_than_days", older_than_days, now), reports)
 
 
 def _days_ago(name: str, days: float, now: datetime) -> datetime:
@@ -131,22 +131,16 @@ def _listed(*names: Collection[str]) -> str:
     return ", ".join(sorted(set().union(*names))) or "none"
 
 
-def coverage_by_version(reports: Iterable[Mapping[str, Any]], *, flow: str) -> dict[str, Coverage]:
-    """What one flow's reports, among those of a model, cover: by version, since a report is about one version."""
-    windows: dict[str, list[Window]] = {}
+def coverage_by_version(reports: Iterable[ReportRecord], *, flow: str) -> dict[str, Coverage]:
+    """What one flow's reports, among those of a model, cover: by version, since a report is about one version.
+
+    One that was made before its window had ended proves nothing: it cannot know what came after.
+    """
+    windows: dict[str, list[TimeRange]] = {}
     for report in reports:
-        if report.get("flow") == flow and (window := _proven_window(report)):
-            windows.setdefault(str(report.get("model_version")), []).append(window)
+        if report.flow == flow and report.window.start < report.window.end <= report.created_at:
+            windows.setdefault(str(report.model_version), []).append(report.window)
     return {version: Coverage.of(found) for version, found in windows.items()}
-
-
-def _proven_window(report: Mapping[str, Any]) -> Window | None:
-    """None for a report that was made before its window had ended: it cannot know what came after."""
-    try:
-        window = Window(report["window"]["start"], report["window"]["end"])
-        return window if window.start < window.end <= report["created_at"] else None
-    except (KeyError, TypeError):
-        return None
 
 
 def deletable(
@@ -174,30 +168,30 @@ def in_batches(ids: Iterable[str], size: int) -> Iterator[list[str]]:
         yield batch
 
 
-def old_pages(reports: Iterable[Mapping[str, Any]], before: datetime) -> tuple[list[str], int]:
-    """The pages that only old reports name, and how many old reports name what cannot be a page in the folder."""
+def old_pages(
+    reports: Iterable[ReportRecord], unreadable: Iterable[Document], before: datetime
+) -> tuple[list[str], int]:
+    """The pages that only old reports name, and how many old reports name what cannot be a page in the folder.
+
+    What cannot be read as a report is of no known age, so its page stays.
+    """
     old: set[str] = set()
-    newer: set[str] = set()
+    staying = {_page_within_folder(str(document.get("html"))) for document in unreadable}
     refused = 0
     for report in reports:
-        page = _page_within_folder(report.get("html"))
-        if not _written_before(report, before):
-            newer.add(page or "")
+        page = _page_within_folder(report.html)
+        if report.created_at >= before:
+            staying.add(page)
         elif page is None:
             refused += 1
         else:
             old.add(page)
-    return sorted(old - newer), refused
+    return sorted(old - staying), refused
 
 
-def _written_before(report: Mapping[str, Any], moment: datetime) -> bool:
-    written = report.get("created_at")
-    return isinstance(written, datetime) and written < moment
-
-
-def _page_within_folder(name: object) -> str | None:
+def _page_within_folder(name: str) -> str | None:
     """The name of a page that can only lie below the reports folder; links are for the caller to follow."""
-    if not isinstance(name, str) or "\0" in name or "\\" in name:
+    if "\0" in name or "\\" in name:
         return None
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or path.suffix != ".html" or str(path) == INDEX:

@@ -11,11 +11,12 @@ from prefect.artifacts import create_markdown_artifact
 from batch_flows.drift_report.summary import FLOW as DRIFT_REPORT
 from batch_flows.orchestration.steps import is_recorded, run_logger, step
 from batch_flows.reports.index import write_index
+from batch_flows.reports.record import read_records
 from batch_flows.retention.plan import (
+    AgeLimits,
     Coverage,
+    Deleted,
     Kept,
-    Limits,
-    Tally,
     choose_models,
     coverage_by_version,
     deletable,
@@ -43,24 +44,25 @@ def find_models(settings: Settings, model: str | None) -> list[str]:
 def read_coverage(settings: Settings, model: str) -> dict[str, Coverage]:
     """The times that the model's drift reports cover, by version."""
     with _store(settings) as store:
-        return coverage_by_version(store.reports(model, without={"metrics"}), flow=DRIFT_REPORT)
+        reports, _ = read_records(store.reports(model, without={"metrics"}))
+    return coverage_by_version(reports, flow=DRIFT_REPORT)
 
 
 @step(name="Clear old predictions", minutes=240)
 def clear_predictions(
     settings: Settings,
     model: str,
-    limits: Limits,
+    limits: AgeLimits,
     coverage: Mapping[str, Coverage] | None,
     *,
     apply: bool,
-    tally: Tally,
+    tally: Deleted,
 ) -> ModelOutcome:
     """Delete the model's old predictions that a report covers, batch by batch, or count them in a dry run.
 
     What is deleted is added to `tally` at once, so that it is known even if MongoDB goes away in the middle.
     """
-    kept, tally = Kept(), tally if apply else Tally()
+    kept, tally = Kept(), tally if apply else Deleted()
     with _store(settings) as store:
         rows = store.made_before(model, limits.predictions)
         ids = deletable(rows, coverage, kept, window_start=_window_start(store, model, settings.window_size))
@@ -87,7 +89,8 @@ def prune_reports(settings: Settings, model: str | None, before: datetime, *, ap
     The documents stay in MongoDB: they are what proves that a window had its report.
     """
     with _store(settings) as store:
-        names, refused = old_pages(store.reports(model, without={"metrics"}), before)
+        reports, unreadable = read_records(store.reports(model, without={"metrics"}))
+    names, refused = old_pages(reports, unreadable, before)
     folder = settings.reports_dir.resolve()
     paths = [folder / name for name in names]
     inside = [path for path in paths if path.resolve().is_relative_to(folder)]  # a link may lead out of it

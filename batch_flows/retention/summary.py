@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from batch_flows.retention.plan import Gap, Kept, Limits, Tally
+from batch_flows.retention.plan import AgeLimits, Deleted, Gap, Kept
 
 NAMED_GAPS = 3
 LISTED_GAPS = 50
@@ -14,7 +14,7 @@ class ModelOutcome:
     """One model: what goes and what stays of its old predictions."""
 
     model: str
-    deleted: Tally
+    deleted: Deleted
     kept: Kept
 
     @property
@@ -35,7 +35,7 @@ class Pruned:
 class RetentionSummary:
     """One run of retention over some models and their reports."""
 
-    limits: Limits
+    limits: AgeLimits
     models: Sequence[ModelOutcome]
     pruned: Pruned
     applied: bool
@@ -103,7 +103,7 @@ class RetentionSummary:
         return "deleted" if self.applied else "would delete"
 
 
-def interruption(reason: str, deleted: Mapping[str, Tally]) -> str:
+def interruption(reason: str, deleted: Mapping[str, Deleted]) -> str:
     """Why retention stopped, and what it had deleted before; a batch without an answer may be gone too."""
     done = [f"{_amount(tally)} of {model}" for model, tally in deleted.items() if tally.predictions]
     if not done:
@@ -111,7 +111,7 @@ def interruption(reason: str, deleted: Mapping[str, Tally]) -> str:
     return f"{reason}; before that it deleted at least {', '.join(done)}: run it again for the rest"
 
 
-def _amount(tally: Tally) -> str:
+def _amount(tally: Deleted) -> str:
     return f"{_count(tally.predictions, 'prediction')} and {_count(tally.targets, 'target')}"
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from batch_flows.reports.files import write_report_files
 from sextant.evaluation.drift.calibration import calibrate
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.report import render
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_trips, publish_trips
+from tests.drift_reports import put_report
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 PHONE = 390
@@ -47,7 +47,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "html": f"{model}.html",
         }
         page = render(reference, window, found, title=f"Drift of {model}").html
-        write_report_files(folder, document, page)
+        put_report(folder, document, page)
     return folder
 
 

@@ -98,6 +98,23 @@ def test_the_same_window_gives_the_same_comparison_and_one_report(services: Serv
 
 
 @pytest.mark.usefixtures("second_version")
+def test_a_comparison_is_not_replaced_by_one_that_sees_less_since_predictions_were_deleted(
+    store: EventStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = trips()
+    serve(store, rows, version="v1")
+    serve(store, nearer(rows), version="v2")
+    assert compare() == 0
+    before = only_report(store)
+    capsys.readouterr()
+
+    store.delete([name for name in store.prediction_ids() if name.endswith("5")])
+    assert compare() == 0
+    assert "was made from 800 predictions, of which 720 are still stored" in capsys.readouterr().out
+    assert only_report(store) == before
+
+
+@pytest.mark.usefixtures("second_version")
 def test_split_traffic_is_compared_unpaired_and_said_to_be(
     store: EventStore, capsys: pytest.CaptureFixture[str]
 ) -> None:

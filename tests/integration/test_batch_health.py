@@ -108,6 +108,21 @@ def test_without_prometheus_the_week_is_told_from_mongodb_and_the_page_says_so(
     assert document["html"] in (services.data_dir / "reports" / "index.html").read_text()
 
 
+def test_a_summary_is_not_replaced_by_one_that_sees_less_since_predictions_were_deleted(
+    services: Services, store: EventStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_week(store, END)
+    assert summary_of_the_week() == 0
+    before = only_summary(services, store)
+    capsys.readouterr()
+
+    store.delete(sorted(store.prediction_ids())[:100])
+    assert summary_of_the_week() == 0
+    said = capsys.readouterr().out
+    assert "was made from 300 predictions, of which 200 are still stored, so it stays as it is" in said
+    assert only_summary(services, store) == before
+
+
 def test_a_week_without_traffic_is_a_summary_that_says_so(services: Services, store: EventStore) -> None:
     add_week(store, END - timedelta(days=60))
     assert summary_of_the_week() == 0

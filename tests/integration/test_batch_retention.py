@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from batch_flows.reports.files import write_report_files
 from batch_flows.retention.__main__ import main
-from batch_flows.retention.plan import Limits, Tally
+from batch_flows.retention.plan import AgeLimits, Deleted
 from sextant.contracts.events import Prediction, Target, stored_time
 from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.settings import load_settings
+from tests.drift_reports import put_report
 from tests.processes import Program, Services
 
 WINDOW_SIZE = 10
@@ -90,7 +90,7 @@ def test_a_dry_run_says_what_would_go_and_deletes_nothing(
     add(store, "old", seconds(OLD, 5))
     add_window(store)
     document = cover(store, OLD, OLD + DAY)
-    write_report_files(services.data_dir / "reports", document, "<html></html>")
+    put_report(services.data_dir / "reports", document)
     assert main(["--keep-reports-days", "100"]) == 0
     said = capsys.readouterr().out
     assert "dry run: would delete 5 predictions and 3 targets of taxi made before" in said
@@ -142,7 +142,7 @@ def test_the_cut_is_exact_where_the_server_compares_whole_seconds(store: EventSt
     cut = stored_time(NOW - 100 * DAY).replace(microsecond=500_000)
     add(store, "p", [cut - MILLISECOND, cut, cut + MILLISECOND])
     add_window(store)
-    clear_predictions(load_settings(), "taxi", Limits(cut, None), None, apply=True, tally=Tally())
+    clear_predictions(load_settings(), "taxi", AgeLimits(cut, None), None, apply=True, tally=Deleted())
     assert ids(store, "p") == ["p1", "p2"]
 
 
@@ -218,7 +218,7 @@ def test_mongodb_going_away_in_the_middle_is_said_with_what_is_gone_and_a_second
 
 def reported(store: EventStore, reports: Path, age: timedelta, **changes: Any) -> dict[str, Any]:
     document = cover(store, NOW - age - DAY, NOW - age, **changes)
-    write_report_files(reports, document, "<html></html>")
+    put_report(reports, document)
     return document
 
 

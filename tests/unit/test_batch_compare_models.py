@@ -12,10 +12,10 @@ import pytest
 from batch_flows.compare_models.choice import Choice, choose
 from batch_flows.compare_models.comparison import compare
 from batch_flows.compare_models.page import histogram, interval_line, render, right_or_wrong
-from batch_flows.compare_models.pairs import AnswerSample, id_key, label, match, record_key
+from batch_flows.compare_models.pairs import PredictionSample, id_key, label, match, record_key
 from batch_flows.compare_models.rows import ComparedRows, choose_rows
 from batch_flows.compare_models.summary import ComparisonSummary, too_few
-from batch_flows.time_range import Window
+from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import Rejected
 from sextant.contracts.events import Prediction, Target
 from sextant.contracts.model_bundle import Manifest
@@ -23,7 +23,7 @@ from sextant.contracts.schema import Feature, FeatureSchema, Task
 from sextant.evaluation.performance.measures import measure_performance, row_errors
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
-WINDOW = Window(START, START + timedelta(hours=1))
+WINDOW = TimeRange(START, START + timedelta(hours=1))
 SCHEMA = FeatureSchema(features=(Feature(name="x", kind="numerical"),))
 
 
@@ -61,7 +61,7 @@ def rows_of(
     choice: Choice = VERSIONS,
     limit: int = 10_000,
 ) -> ComparedRows:
-    samples = AnswerSample(limit, record_key), AnswerSample(limit, id_key)
+    samples = PredictionSample(limit, record_key), PredictionSample(limit, id_key)
     for side, predictions in enumerate((of_a, of_b)):
         for made in predictions:
             for sample in samples:
@@ -125,7 +125,7 @@ def test_predictions_without_the_named_field_are_nobody_s_partners() -> None:
 
 
 def paired_ids(of_a: Sequence[Prediction], of_b: Sequence[Prediction]) -> list[tuple[str, str]]:
-    sample = AnswerSample(1_000, record_key)
+    sample = PredictionSample(1_000, record_key)
     for side, predictions in enumerate((of_a, of_b)):
         for made in predictions:
             sample.add(side, made)
@@ -149,7 +149,7 @@ def test_of_a_record_s_many_answers_the_nearest_in_time_belong_together() -> Non
 
 def test_a_target_on_one_side_is_the_truth_about_both_and_two_that_differ_are_left_out() -> None:
     of_a, of_b = both_sides(4)
-    sample = AnswerSample(100, record_key)
+    sample = PredictionSample(100, record_key)
     for side, predictions in enumerate((of_a, of_b)):
         for made in predictions:
             sample.add(side, made)
@@ -164,10 +164,10 @@ def test_a_sample_of_many_records_keeps_both_halves_of_its_pairs() -> None:
     of_a, of_b = both_sides(3_000)
     rows = rows_of(of_a, of_b, [target(made) for made in of_a], limit=1_000)
     assert rows.why_unpaired is None
-    assert rows.counts["sampled_one_in"] in (4, 8)
+    assert rows.counts.sampled_one_in in (4, 8)
     assert 200 < len(rows.frame_a) <= 1_000
-    assert rows.counts["without_partner_a"] == rows.counts["without_partner_b"] == 0
-    assert rows.counts["predictions_a"] == 3_000
+    assert rows.counts.without_partner_a == rows.counts.without_partner_b == 0
+    assert rows.counts.predictions_a == 3_000
 
 
 # --- rows -------------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_records_that_both_answered_are_compared_in_pairs() -> None:
     assert rows.why_unpaired is None
     assert rows.enough
     assert rows.frame_a["target"].tolist() == rows.frame_b["target"].tolist() == [float(n) for n in range(60)]
-    assert rows.counts["pairs_without_target"] == 20
+    assert rows.counts.pairs_without_target == 20
 
 
 def test_traffic_that_was_split_is_compared_unpaired() -> None:
@@ -202,7 +202,7 @@ def test_a_few_corrected_targets_do_not_undo_the_pairs() -> None:
     targets = [target(made) for made in of_a] + [target(made, 12.0 + (n < 3)) for n, made in enumerate(of_b)]
     rows = rows_of(of_a, of_b, targets)
     assert rows.why_unpaired is None
-    assert (len(rows.frame_a), rows.counts["pairs_with_different_targets"]) == (97, 3)
+    assert (len(rows.frame_a), rows.counts.pairs_with_different_targets) == (97, 3)
 
 
 def test_sides_that_answered_one_after_the_other_are_apart() -> None:
@@ -215,7 +215,7 @@ def test_predictions_and_targets_that_are_no_numbers_are_left_out_of_both_sides(
     of_b[7] = replace(of_b[7], prediction="ten")
     rows = rows_of(of_a, of_b, [target(made, "?" if n == 3 else 12.0) for n, made in enumerate(of_a)])
     assert list(map(len, rows.frames)) == [58, 58]
-    assert rows.counts["pairs_unreadable"] == 2
+    assert rows.counts.pairs_unreadable == 2
 
 
 @pytest.mark.parametrize("labelled", [0, 49])
@@ -287,7 +287,7 @@ def test_the_sentence_holds_window_verdict_figures_and_design() -> None:
 
 
 def test_the_document_has_the_fields_of_the_design_and_its_status_is_the_verdict() -> None:
-    document = regression(0.5).document(START)
+    document = regression(0.5).record(START).document()
     who_and_when = {"_id", "flow", "model", "model_version", "window", "created_at"}
     assert set(document) == who_and_when | {"rows", "rows_with_target", "metrics", "html"}
     assert (document["model"], document["model_version"]) == ("taxi", "v1 vs v2")
@@ -303,7 +303,7 @@ def test_the_document_has_the_fields_of_the_design_and_its_status_is_the_verdict
 
 def test_an_unpaired_verdict_comes_with_its_condition_everywhere() -> None:
     summary = regression(0.0, paired=False)
-    assert summary.document(START)["metrics"]["paired"] is False
+    assert summary.record(START).metrics["paired"] is False
     assert summary.sentence().endswith("unpaired, 200 and 200 rows of their own")
     assert summary.cautions[0].startswith("Not paired: ")
     assert "did not answer at the same time" in summary.cautions[1]

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from batch_flows.drift_report.rows import EvaluatedRows
 from batch_flows.drift_report.summary import DriftSummary, nothing_found, of_all_models
-from batch_flows.time_range import Window
-from batch_flows.window_rows import WindowRows
+from batch_flows.time_range import TimeRange
 from sextant.evaluation.drift.calibration import calibrate, calibrate_segments
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.performance.estimation import PerformanceEstimator
@@ -18,7 +18,7 @@ from sextant.evaluation.report_head import with_head
 from tests.bundles import make_trips, publish_trips
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
-WINDOW = Window(START, START + timedelta(hours=1))
+WINDOW = TimeRange(START, START + timedelta(hours=1))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def summary_of(reference: Reference) -> Any:
             segment_calibration=segments,
             estimator=None if no_estimate else estimator,
         )
-        rows = WindowRows(frame, **{"predictions": len(frame), "other_versions": {}} | counts)
+        rows = EvaluatedRows(frame, **{"predictions": len(frame), "other_versions": {}} | counts)
         return DriftSummary(reference.manifest, WINDOW, rows, found, no_estimate)
 
     return make
@@ -56,7 +56,9 @@ def trips(rows: int, labelled: int, factor: float = 1.0) -> pd.DataFrame:
 
 
 def test_the_document_has_the_fields_of_the_design_and_counts_that_agree(summary_of: Any) -> None:
-    document = summary_of(trips(500, 100, factor=1.6), predictions=900, other_versions={"v0": 7}).document(START)
+    document = (
+        summary_of(trips(500, 100, factor=1.6), predictions=900, other_versions={"v0": 7}).record(START).document()
+    )
     who_and_when = {"_id", "flow", "model", "model_version", "window", "created_at"}
     assert set(document) == who_and_when | {"rows", "rows_with_target", "metrics", "html"}
     assert (document["rows"], document["rows_with_target"]) == (500, 100)
@@ -87,7 +89,7 @@ def test_a_window_that_fits_is_reported_whole_and_nothing_is_left_out(summary_of
 def test_documents_that_are_no_predictions_are_counted_and_the_first_is_named(summary_of: Any) -> None:
     summary = summary_of(trips(100, 0), skipped=12, skipped_example="p7: no features")
     assert summary.facts["Skipped"] == "12 document(s) that are no predictions or targets (first: p7: no features)"
-    assert summary.document(START)["metrics"]["documents_skipped"] == 12
+    assert summary.record(START).metrics["documents_skipped"] == 12
 
 
 def test_the_facts_hold_the_command_that_makes_the_same_report_again(summary_of: Any) -> None:
@@ -95,7 +97,7 @@ def test_the_facts_hold_the_command_that_makes_the_same_report_again(summary_of:
     assert words[:3] == ["python", "-m", "batch_flows.drift_report"]
     options = dict(zip(words[3::2], words[4::2], strict=True))
     assert (options["--model"], options["--model-version"]) == ("green_taxi", "v1")
-    assert Window(*(datetime.fromisoformat(options[name]) for name in ("--start", "--end"))) == WINDOW
+    assert TimeRange(*(datetime.fromisoformat(options[name]) for name in ("--start", "--end"))) == WINDOW
 
 
 @pytest.mark.parametrize(
@@ -109,14 +111,14 @@ def test_the_facts_hold_the_command_that_makes_the_same_report_again(summary_of:
 def test_the_status_is_the_verdict_in_a_few_words(
     summary_of: Any, rows: int, factor: float, text: str, kind: str
 ) -> None:
-    status = summary_of(trips(rows, 0, factor)).document(START)["metrics"]["status"]
+    status = summary_of(trips(rows, 0, factor)).record(START).metrics["status"]
     assert status == {"text": text, "kind": kind}
 
 
 def test_performance_is_estimated_before_any_target_and_measured_where_there_are_some(summary_of: Any) -> None:
     early, late = (summary_of(trips(500, labelled)) for labelled in (0, 500))
-    assert set(early.document(START)["metrics"]["performance"]) == {"estimated_mae"}
-    metrics = late.document(START)["metrics"]
+    assert set(early.record(START).metrics["performance"]) == {"estimated_mae"}
+    metrics = late.record(START).metrics
     assert set(metrics["performance"]) == {"mae", "rmse", "r2", "mean_error", "estimated_mae"}
     assert set(metrics["reference_performance"]) == set(metrics["performance"])
     assert metrics["performance"]["estimated_mae"] == pytest.approx(metrics["performance"]["mae"], rel=0.2)
@@ -127,7 +129,7 @@ def test_performance_is_estimated_before_any_target_and_measured_where_there_are
 def test_a_reference_that_allows_no_estimate_is_said_to(summary_of: Any) -> None:
     summary = summary_of(trips(100, 0), no_estimate="the reference holds 3 labelled rows, fewer than 200")
     assert summary.facts["Estimated performance"].startswith("none: the reference holds 3 labelled rows")
-    assert summary.document(START)["metrics"]["performance"] == {}
+    assert summary.record(START).metrics["performance"] == {}
 
 
 def test_each_segment_has_its_rows_verdict_and_measures(summary_of: Any) -> None:
@@ -135,7 +137,7 @@ def test_each_segment_has_its_rows_verdict_and_measures(summary_of: Any) -> None
     cash = frame["payment_type"] == "2"
     frame.loc[cash, "trip_distance"] *= 2.0
     summary = summary_of(frame)
-    segments = {segment["segment"]: segment for segment in summary.document(START)["metrics"]["segments"]}
+    segments = {segment["segment"]: segment for segment in summary.record(START).metrics["segments"]}
     assert set(segments) == {"payment_type=1", "payment_type=2", "payment_type=3"}
     assert segments["payment_type=2"]["rows"] == int(cash.sum())
     assert segments["payment_type=2"]["drifted_columns"] == ["trip_distance"]
@@ -154,7 +156,7 @@ def test_the_head_of_the_page_has_a_table_of_segments(summary_of: Any) -> None:
 
 
 def test_an_empty_window_says_what_lies_there_instead(reference: Reference) -> None:
-    rows = WindowRows(pd.DataFrame(), 0, {"v0": 1_200}, skipped=3)
+    rows = EvaluatedRows(pd.DataFrame(), 0, {"v0": 1_200}, skipped=3)
     said = nothing_found(reference.manifest, WINDOW, rows)
     assert said.startswith("no predictions of green_taxi version v1 from 2026-03-01 08:00:00 to ")
     assert said.endswith("UTC (1,200 of other versions, 3 skipped), so there is no report")
@@ -188,16 +190,12 @@ def test_scores_have_a_row_for_each_column_and_the_prediction(summary_of: Any) -
     assert all(row["threshold"] is not None for row in rows)
 
 
-def test_the_artifact_key_is_one_that_prefect_takes(summary_of: Any) -> None:
-    assert summary_of(trips(100, 0)).artifact_key == "drift-report-green-taxi"
-
-
 def test_verdicts_beside_drift_are_facts_with_what_chance_allows(summary_of: Any) -> None:
     worse, missing = trips(500, 500), trips(500, 0).astype({"trip_distance": float})
     worse["target"] = worse["prediction"] + 3.0 * (worse["target"] - worse["prediction"])
     missing.loc[missing.index[:100], "trip_distance"] = None
 
-    facts, metrics = summary_of(worse).facts, summary_of(worse).document(START)["metrics"]
+    facts, metrics = summary_of(worse).facts, summary_of(worse).record(START).metrics
     assert re.fullmatch(r"\+\d+\.\d%, beyond chance \(up to \+\d+\.\d%\)", facts["Error against the reference"])
     assert "beyond chance" in facts["Error that the rows do not explain"]
     assert "within chance" in facts["Estimated error against the reference"]
@@ -211,7 +209,7 @@ def test_verdicts_beside_drift_are_facts_with_what_chance_allows(summary_of: Any
     }
 
     assert summary_of(missing).facts["Data quality"] == "trip_distance: 20.0% missing (reference 0.0%)"
-    (found,) = summary_of(missing).document(START)["metrics"]["data_quality"]
+    (found,) = summary_of(missing).record(START).metrics["data_quality"]
     assert (found["feature"], found["check"]) == ("trip_distance", "missing")
     assert "Error against the reference" not in summary_of(missing).facts
     assert summary_of(missing).status() == {"text": "data quality", "kind": "bad"}

@@ -1,6 +1,7 @@
 """What stands at the edges of the batch flows: what is read of a window, and a file that is whole or absent."""
 
 import resource
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,13 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from batch_flows.reports.html_file import write_atomically
-from batch_flows.sampling import Sample, sample_uniformly
-from batch_flows.time_range import Window
-from batch_flows.window_rows import LeftOut, flaw_of, parts_of
+from batch_flows.drift_report.rows import Sample, of_version, sample_uniformly
+from batch_flows.predictions import Skipped, flaw_of
+from batch_flows.reports.files import write_text
+from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import Retryable
 from sextant.contracts.events import Prediction
 
@@ -89,8 +89,8 @@ def test_no_more_items_are_held_than_are_kept() -> None:
 
 @pytest.mark.parametrize(("hours", "count"), [(24, 24), (1000, 24), (0.25, 15), (0.001, 1)])
 def test_a_window_is_read_in_parts_that_make_it_up(hours: float, count: int) -> None:
-    window = Window(START, START + timedelta(hours=hours))
-    parts = list(parts_of(window))
+    window = TimeRange(START, START + timedelta(hours=hours))
+    parts = list(window.parts(24, timedelta(minutes=1)))
     assert len(parts) == count
     assert (parts[0].start, parts[-1].end) == (window.start, window.end)
     assert all(one.end == next_one.start for one, next_one in pairwise(parts))
@@ -124,18 +124,17 @@ def test_what_is_left_out_is_counted_with_an_example_that_no_order_changes() -> 
     stream = [prediction("b", features=3), prediction("c"), prediction("a", features=4), prediction("d")]
     stream += [prediction("e", model_version="v0")]
     for order in (stream, stream[::-1]):
-        left_out = LeftOut()
-        assert {p.prediction_id for p in left_out.of_version(order, "v1")} == {"c", "d"}
-        rows = left_out.rows(pd.DataFrame(index=["c"]), 2)
-        assert (rows.skipped, rows.skipped_example) == (2, "a: its features is int, not an object")
-        assert rows.other_versions == {"v0": 1}
-        assert rows.sampled
+        skipped, others = Skipped(), Counter[str]()
+        found = of_version(skipped.usable(order), "v1", others)
+        assert {p.prediction_id for p in found} == {"c", "d"}
+        assert (skipped.count, skipped.example) == (2, "a: its features is int, not an object")
+        assert others == {"v0": 1}
 
 
 def test_a_file_is_written_whole_and_replaces_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "one.html"
-    write_atomically(path, "first")
-    write_atomically(path, "sécond")
+    write_text(path, "first")
+    write_text(path, "sécond")
     assert path.read_text(encoding="utf-8") == "sécond"
     assert [entry.name for entry in path.parent.iterdir()] == ["one.html"]
     assert path.stat().st_mode & 0o777 == 0o644
@@ -144,14 +143,14 @@ def test_a_file_is_written_whole_and_replaces_the_one_before(tmp_path: Path) -> 
 def test_a_write_that_fails_says_why_and_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "one.html").mkdir()  # a folder in the way: the last step, the move, cannot succeed
     with pytest.raises(Retryable, match=r"could not write .*one\.html: Is a directory"):
-        write_atomically(tmp_path / "one.html", "text")
+        write_text(tmp_path / "one.html", "text")
     assert [entry.name for entry in tmp_path.iterdir()] == ["one.html"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("a file where the folder should be")
     with pytest.raises(Retryable, match="could not write"):
-        write_atomically(tmp_path / "reports" / "one.html", "text")
+        write_text(tmp_path / "reports" / "one.html", "text")
 
 
 def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -159,7 +158,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path: Path) -> None
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # longer files are refused midway
         with pytest.raises(Retryable, match=r"could not write .*one\.html: File too large"):
-            write_atomically(tmp_path / "one.html", "x" * 100_000)
+            write_text(tmp_path / "one.html", "x" * 100_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []

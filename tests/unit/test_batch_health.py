@@ -13,22 +13,23 @@ from typing import Any
 
 import pytest
 
-from batch_flows.health_summary.document import document, sentence, status
+from batch_flows.health_summary.document import record_of, sentence, status
 from batch_flows.health_summary.facts import (
     Health,
     ModelWeek,
     alarm_lines,
     choose_days,
     drift_episodes,
+    drift_reports,
     slowest_hours,
-    verdicts_in,
 )
 from batch_flows.health_summary.figures import figures
-from batch_flows.health_summary.history import Alarm, Count, History, alarm_step, episodes, read_history
-from batch_flows.health_summary.labels import hourly_parts
+from batch_flows.health_summary.history import Alarm, Count, PrometheusHistory, alarm_step, episodes, read_history
+from batch_flows.health_summary.labels import MOST_PARTS
 from batch_flows.health_summary.page import render
 from batch_flows.health_summary.prometheus_api import PrometheusApi, PrometheusAway, QueryRefused, Series
-from batch_flows.time_range import Window
+from batch_flows.reports.record import read_records
+from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import Rejected
 from sextant.infrastructure.documents import HourlyTraffic
 from sextant.pages.words import share, span
@@ -37,7 +38,7 @@ from tests.browser import needs_chromium, open_page
 START = datetime(2026, 3, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-WINDOW = Window(START, START + timedelta(days=2, minutes=20))
+WINDOW = TimeRange(START, START + timedelta(days=2, minutes=20))
 
 
 def report(number: int, drifted: bool | None, *columns: str, **more: Any) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def report(number: int, drifted: bool | None, *columns: str, **more: Any) -> dic
     end = START + number * HOUR
     window = {"start": end - 6 * HOUR, "end": end}
     document = {"_id": f"r{number}", "flow": "drift-report", "model": "taxi", "window": window, "rows": 100}
+    document["created_at"] = end
     return document | {"metrics": metrics | performance, "html": f"r{number}.html"} | more
 
 
@@ -56,10 +58,10 @@ def week(*reports: Mapping[str, Any], model: str = "taxi", hours: int = 30) -> M
         START + number * HOUR: HourlyTraffic(10 + number, 10 + number, 2.0 + number) for number in range(hours)
     }
     labelled = dict.fromkeys(traffic, 0.5)
-    return ModelWeek(model, traffic, labelled, verdicts_in(WINDOW, reports)[0])
+    return ModelWeek(model, traffic, labelled, drift_reports(WINDOW, read_records(reports)[0]))
 
 
-def history(**changes: Any) -> History:
+def history(**changes: Any) -> PrometheusHistory:
     seen = {START + number * HOUR: 1.0 for number in range(40)}
     values = {
         "uptime": {"prediction": 1.0, "relay": 0.99996},
@@ -76,7 +78,7 @@ def history(**changes: Any) -> History:
         "counts": [Count("Events dead-lettered", "mongodb", 3)],
         "notes": [],
     }
-    return History(**(values | changes))
+    return PrometheusHistory(**(values | changes))
 
 
 # --- the window --------------------------------------------------------------------------------------------
@@ -84,7 +86,7 @@ def history(**changes: Any) -> History:
 
 def test_the_window_begins_at_a_full_hour_and_ends_where_it_was_asked_to() -> None:
     end = datetime(2026, 3, 9, 10, 17, 5, 999, tzinfo=UTC)
-    assert choose_days(days=7, end=None, now=end) == Window(
+    assert choose_days(days=7, end=None, now=end) == TimeRange(
         datetime(2026, 3, 2, 10, tzinfo=UTC), end.replace(microsecond=0)
     )
 
@@ -114,15 +116,14 @@ def test_reports_in_a_row_that_found_drift_are_one_episode() -> None:
 
 def test_reports_outside_of_the_window_and_of_other_flows_do_not_count() -> None:
     others = report(12, True, metrics={"difference": 0.1})
-    verdicts, unreadable = verdicts_in(WINDOW, [report(0, True), report(50, True), others, report(1, False)])
-    assert [verdict.html for verdict in verdicts] == ["r1.html"]
-    assert unreadable == 0
+    records, _ = read_records([report(0, True), report(50, True), others, report(1, False)])
+    assert [found.html for found in drift_reports(WINDOW, records)] == ["r1.html"]
 
 
-@pytest.mark.parametrize("broken", [{"window": None}, {"metrics": {"dataset_drift": True}}, {"metrics": None}])
+@pytest.mark.parametrize("broken", [{"window": None}, {"created_at": "yesterday"}, {"metrics": None}])
 def test_a_report_of_another_form_is_counted_and_left_out(broken: dict[str, Any]) -> None:
-    verdicts, unreadable = verdicts_in(WINDOW, [report(12, True) | broken, report(13, True)])
-    assert (len(verdicts), unreadable) == (1, 1)
+    records, unreadable = read_records([report(12, True) | broken, report(13, True)])
+    assert (len(records), len(unreadable)) == (1, 1)
 
 
 def test_latency_is_the_mean_over_predictions_and_coverage_over_rows() -> None:
@@ -151,7 +152,7 @@ def test_without_prometheus_the_slowest_hours_are_mongodbs_means() -> None:
 @pytest.mark.parametrize("days", [0.02, 1, 2, 7, 366])
 def test_labels_are_looked_up_in_few_parts_of_full_hours_that_make_up_the_window(days: float) -> None:
     window = choose_days(days=days, end=None, now=START + timedelta(minutes=20))
-    parts = list(hourly_parts(window))
+    parts = list(window.parts(MOST_PARTS, HOUR))
     assert 1 <= len(parts) <= 30
     assert (parts[0].start, parts[-1].end) == (window.start, window.end)
     assert [part.start for part in parts[1:]] == [part.end for part in parts[:-1]]
@@ -202,7 +203,7 @@ def test_each_hour_is_asked_for_whole_and_the_last_one_up_to_the_end() -> None:
 
 
 def test_a_window_of_whole_hours_has_no_rest_and_one_within_an_hour_is_all_rest() -> None:
-    for window, asked in ((Window(START, START + 3 * HOUR), 2), (Window(START, START + 5 * MINUTE), 2)):
+    for window, asked in ((TimeRange(START, START + 3 * HOUR), 2), (TimeRange(START, START + 5 * MINUTE), 2)):
         api = FakePrometheus({})
         read_history(api, window)
         assert len([query for query, *_ in api.asked if "(up[" in query]) == asked
@@ -238,7 +239,7 @@ def test_alarms_without_a_break_are_one_and_about_their_model_or_job() -> None:
 
 def test_a_week_of_alarms_fits_into_one_answer_of_prometheus() -> None:
     for days in (0.01, 7, 366):
-        window = Window(START, START + timedelta(days=days))
+        window = TimeRange(START, START + timedelta(days=days))
         assert alarm_step(window) >= MINUTE
         assert (window.end - window.start) / alarm_step(window) <= 2_000
 
@@ -272,7 +273,7 @@ def test_spans_of_time_are_said_in_two_units() -> None:
 
 def test_the_document_has_the_fields_of_the_design_and_no_name_of_others_as_a_key() -> None:
     health = Health(WINDOW, [week(report(12, True, "trip_distance")), week(model="iris")], history())
-    found = document(health, START)
+    found = record_of(health, START).document()
     who_and_when = {"_id", "flow", "model", "model_version", "window", "created_at"}
     assert set(found) == who_and_when | {"rows", "rows_with_target", "metrics", "html"}
     assert (found["model"], found["model_version"]) == ("all", "")
@@ -353,7 +354,7 @@ def open_in_browser(folder: Path, health: Health, width: int, plotly: str) -> An
 @needs_chromium
 @pytest.mark.parametrize("width", [1280, 360])
 def test_the_page_draws_its_plots_from_a_file_and_fits_the_screen(tmp_path: Path, width: int) -> None:
-    from batch_flows.reports.assets import ensure_plotly
+    from batch_flows.reports.files import ensure_plotly
 
     health = Health(WINDOW, [week(report(12, True, "trip_distance"), report(13, False))], history())
     with open_in_browser(tmp_path, health, width, ensure_plotly(tmp_path)) as (shown, wrong):

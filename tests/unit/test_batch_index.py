@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 import pytest
 
-from batch_flows.reports.assets import ensure_plotly, share_scripts
-from batch_flows.reports.files import write_report_files
+from batch_flows.reports.files import ensure_plotly, share_scripts
 from batch_flows.reports.index import INDEX, MOST_LISTED, list_files, write_index
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.report import render
 from tests.bundles import make_trips, publish_trips
+from tests.drift_reports import put_report
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ def document(number: int = 0, *, model: str = "taxi", **changes: Any) -> dict[st
 
 def write(folder: Path, *documents: dict[str, Any]) -> str:
     for each in documents:
-        write_report_files(folder, each, "<html><body>plots</body></html>")
+        put_report(folder, each, "<html><body>plots</body></html>")
     return (folder / INDEX).read_text(encoding="utf-8")
 
 

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_flows.reports.record import ReportRecord, read_records
 from batch_flows.retention.plan import (
+    AgeLimits,
     Coverage,
+    Deleted,
     Gap,
     Kept,
-    Limits,
-    Tally,
     choose_limits,
     choose_models,
     coverage_by_version,
@@ -21,7 +22,7 @@ from batch_flows.retention.plan import (
     old_pages,
 )
 from batch_flows.retention.summary import ModelOutcome, Pruned, RetentionSummary, interruption
-from batch_flows.time_range import Window
+from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import Rejected
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -34,7 +35,7 @@ def at(hours: float) -> datetime:
 
 
 def covering(*spans: tuple[float, float]) -> Coverage:
-    return Coverage.of(Window(at(start), at(end)) for start, end in spans)
+    return Coverage.of(TimeRange(at(start), at(end)) for start, end in spans)
 
 
 def report(**changes: Any) -> dict[str, Any]:
@@ -46,6 +47,10 @@ def report(**changes: Any) -> dict[str, Any]:
         "html": "one.html",
     }
     return usual | changes
+
+
+def records(*documents: dict[str, Any]) -> list[ReportRecord]:
+    return read_records(documents)[0]
 
 
 windows = st.lists(
@@ -90,7 +95,7 @@ def test_a_window_covers_its_start_and_not_its_end() -> None:
 
 def test_a_report_covers_its_own_version_only() -> None:
     later = report(model_version="v2", window={"start": at(24), "end": at(30)}, created_at=at(30))
-    found = coverage_by_version([report(), later], flow="drift-report")
+    found = coverage_by_version(records(report(), later), flow="drift-report")
     assert found == {"v1": covering((0, 24)), "v2": covering((24, 30))}
 
 
@@ -107,7 +112,7 @@ def test_a_report_covers_its_own_version_only() -> None:
     ],
 )
 def test_what_is_no_drift_report_of_a_finished_window_proves_nothing(odd: dict[str, Any]) -> None:
-    assert coverage_by_version([report(**odd), {}], flow="drift-report") == {}
+    assert coverage_by_version(records(report(**odd), {}), flow="drift-report") == {}
 
 
 def test_uncovered_predictions_stay_and_their_gaps_are_named_by_version() -> None:
@@ -161,10 +166,10 @@ def test_ids_come_in_batches_of_which_the_last_may_be_short() -> None:
 
 def test_the_limits_are_days_ago_at_mongodbs_resolution() -> None:
     now = at(0) + timedelta(microseconds=1_999)
-    assert choose_limits(older_than_days=2, keep_reports_days=0.5, now=now) == Limits(
+    assert choose_limits(older_than_days=2, keep_reports_days=0.5, now=now) == AgeLimits(
         at(-48) + MILLISECOND, at(-12) + MILLISECOND
     )
-    assert choose_limits(older_than_days=0, keep_reports_days=None, now=at(0)) == Limits(at(0), None)
+    assert choose_limits(older_than_days=0, keep_reports_days=None, now=at(0)) == AgeLimits(at(0), None)
 
 
 @pytest.mark.parametrize("days", [-1, -0.001, 36_601, float("nan"), float("inf")])
@@ -190,29 +195,30 @@ def test_only_pages_that_no_newer_report_names_are_old() -> None:
         report(html="again.html"),
         report(html="again.html", created_at=at(50)),
         report(html="limit.html", created_at=at(48)),
+        report(html="undated.html"),
         report(html="undated.html", created_at=None),
     ]
-    assert old_pages(reports, at(48)) == (["old.html", "taxi/old.html"], 0)
+    assert old_pages(*read_records(reports), at(48)) == (["old.html", "taxi/old.html"], 0)
 
 
 @pytest.mark.parametrize(
     "name",
     ["/etc/page.html", "../page.html", "a/../../page.html", "model.onnx", "index.html", "./index.html", "",
-     ".html", "..\\page.html", "a\0.html", None, 7],
+     ".html", "..\\page.html", "a\0.html"],
 )  # fmt: skip
-def test_a_name_that_is_no_page_within_the_folder_is_refused_and_counted(name: object) -> None:
-    assert old_pages([report(html=name)], at(48)) == ([], 1)
+def test_a_name_that_is_no_page_within_the_folder_is_refused_and_counted(name: str) -> None:
+    assert old_pages(records(report(html=name)), [], at(48)) == ([], 1)
 
 
 def summary(*outcomes: ModelOutcome, pages: int = 0, refused: int = 0, applied: bool = False) -> RetentionSummary:
-    return RetentionSummary(Limits(at(0), at(-24)), outcomes, Pruned(pages, refused), applied)
+    return RetentionSummary(AgeLimits(at(0), at(-24)), outcomes, Pruned(pages, refused), applied)
 
 
 def test_the_sentence_says_what_goes_what_stays_and_why() -> None:
     kept = Kept(in_window=400)
     for hour in (-3, -2):
         kept.note_uncovered("v1", 4, at(hour))
-    told = summary(ModelOutcome("taxi", Tally(120_000, 1), kept), pages=2, refused=1).sentence()
+    told = summary(ModelOutcome("taxi", Deleted(120_000, 1), kept), pages=2, refused=1).sentence()
     assert told == (
         "dry run: would delete 120,000 predictions and 1 target of taxi made before 2026-03-01 00:00:00 UTC, "
         "keeps 2 that no report covers (version v1: 2 from 2026-02-28 21:00:00 UTC to 2026-02-28 22:00:00 UTC), "
@@ -225,14 +231,14 @@ def test_only_the_three_largest_gaps_are_named_in_the_sentence_and_all_in_the_ta
     kept = Kept()
     for gap in range(5):
         kept.note_uncovered("", gap, at(gap - 10))
-    told = summary(ModelOutcome("taxi", Tally(), kept), applied=True)
+    told = summary(ModelOutcome("taxi", Deleted(), kept), applied=True)
     assert told.sentence().count("version unknown: 1 from") == 3
     assert "and 2 more gaps" in told.sentence()
     assert told.markdown().count("| taxi |  | 2026-02-28") == 5
 
 
 def test_nothing_old_is_said_in_so_many_words() -> None:
-    nothing = summary(ModelOutcome("taxi", Tally(), Kept()))
+    nothing = summary(ModelOutcome("taxi", Deleted(), Kept()))
     assert not nothing.found
     assert (
         nothing.sentence() == "dry run: nothing was made before 2026-03-01 00:00:00 UTC, and no report is too old"
@@ -240,8 +246,8 @@ def test_nothing_old_is_said_in_so_many_words() -> None:
 
 
 def test_an_interruption_says_what_is_gone_already() -> None:
-    assert interruption("MongoDB: away", {"iris": Tally()}) == "MongoDB: away"
-    assert interruption("MongoDB: away", {"iris": Tally(), "taxi": Tally(3_000, 20)}) == (
+    assert interruption("MongoDB: away", {"iris": Deleted()}) == "MongoDB: away"
+    assert interruption("MongoDB: away", {"iris": Deleted(), "taxi": Deleted(3_000, 20)}) == (
         "MongoDB: away; before that it deleted at least 3,000 predictions and 20 targets of taxi: "
         "run it again for the rest"
     )

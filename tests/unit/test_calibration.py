@@ -12,7 +12,8 @@ from sextant.evaluation.drift import null_scores
 from sextant.evaluation.drift.calibration import calibrate, calibrate_column, rate_of_each, tail_quantile
 from sextant.evaluation.drift.calibration_cache import CalibrationCache
 from sextant.evaluation.drift.null_scores import jensen_shannon, null_severities, window_distance
-from sextant.evaluation.drift.stat_tests import Clip, drift_score, severity
+from sextant.evaluation.drift.severity import severity
+from sextant.evaluation.drift.stat_tests import Clip, drift_score
 from sextant.evaluation.reference import Reference
 from tests.bundles import make_trips, publish_trips
 

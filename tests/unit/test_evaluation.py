@@ -10,7 +10,8 @@ from evidently.legacy.core import ColumnType
 from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Feature, FeatureSchema
 from sextant.evaluation.drift.calibration import Calibration, calibrate
-from sextant.evaluation.drift.stat_tests import P_VALUE_METHODS, drift_score, severity
+from sextant.evaluation.drift.severity import P_VALUE_METHODS, severity
+from sextant.evaluation.drift.stat_tests import drift_score
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.performance.measures import measure_performance
 from sextant.evaluation.reference import Reference

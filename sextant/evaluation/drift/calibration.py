@@ -13,16 +13,8 @@ from scipy.interpolate import PchipInterpolator
 
 from sextant.contracts.schema import Feature
 from sextant.evaluation.drift.null_scores import null_severities
-from sextant.evaluation.drift.stat_tests import (
-    P_VALUE_METHODS,
-    PERMUTATION_METHODS,
-    Floats,
-    from_noise_scale,
-    method_of,
-    score_at,
-    severity,
-    to_noise_scale,
-)
+from sextant.evaluation.drift.severity import P_VALUE_METHODS, from_noise_scale, score_at, severity, to_noise_scale
+from sextant.evaluation.drift.stat_tests import PERMUTATION_METHODS, Floats, method_of
 
 MIN_VALUES = 30
 """Fewer values of a column are not compared with the reference: no score of so few means anything."""

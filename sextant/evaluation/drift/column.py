@@ -9,7 +9,8 @@ import pandas as pd
 from sextant.contracts.schema import Feature
 from sextant.evaluation.drift.calibration import MIN_VALUES, ColumnThresholds
 from sextant.evaluation.drift.scorers import Scorer
-from sextant.evaluation.drift.stat_tests import method_of, severity
+from sextant.evaluation.drift.severity import severity
+from sextant.evaluation.drift.stat_tests import method_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sextant.contracts.schema import Feature
-from sextant.evaluation.drift.stat_tests import (
-    CLIPPED_WASSERSTEIN,
-    Clip,
-    Floats,
-    drift_score,
-    method_of,
-    severity,
-)
+from sextant.evaluation.drift.severity import severity
+from sextant.evaluation.drift.stat_tests import CLIPPED_WASSERSTEIN, Clip, Floats, drift_score, method_of
 
 RESAMPLES = 1_000
 RESAMPLES_OF_EVIDENTLY = 200  # milliseconds each, where the two defaults take microseconds
