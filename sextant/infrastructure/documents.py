@@ -1,5 +1,7 @@
 """What MongoDB's collections hold, as documents: the event store reads and writes them."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -44,3 +46,20 @@ def read(kind: type[Event], document: Document) -> Event | Refusal:
         return kind.from_dict({"prediction_id": document["_id"], **document})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return Refusal(str(document["_id"]), f"{type(error).__name__}: {error}"[:300])
+
+
+def hourly_traffic(documents: Iterable[Document]) -> dict[datetime, HourlyTraffic]:
+    """Predictions counted by full hour, in order; latencies that are not known count for nothing."""
+    rows: Counter[datetime] = Counter()
+    timed: Counter[datetime] = Counter()
+    latency: defaultdict[datetime, float] = defaultdict(float)
+    for document in documents:
+        hour = document["created_at"].replace(minute=0, second=0, microsecond=0)
+        rows[hour] += 1
+        if isinstance(taken := document.get("latency_ms"), int | float):
+            timed[hour] += 1
+            latency[hour] += taken
+    return {
+        hour: HourlyTraffic(count, timed[hour], latency[hour] / timed[hour] if timed[hour] else None)
+        for hour, count in sorted(rows.items())
+    }

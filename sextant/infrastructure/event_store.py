@@ -1,6 +1,5 @@
 """The only user of pymongo: predictions, targets and reports in MongoDB behind a few domain verbs."""
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,7 +11,15 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from sextant.contracts.errors import Rejected, StoreUnavailable
 from sextant.contracts.events import Prediction, Target
-from sextant.infrastructure.documents import Document, HourlyTraffic, Refusal, read, stored, whole_seconds
+from sextant.infrastructure.documents import (
+    Document,
+    HourlyTraffic,
+    Refusal,
+    hourly_traffic,
+    read,
+    stored,
+    whole_seconds,
+)
 
 DUPLICATE_KEY = 11000
 READ_BATCH = 1_000
@@ -143,23 +150,11 @@ class EventStore:
 
         Counted here, over a stream of times: nx-27017 finds no document by a date in an aggregation.
         """
-        rows: Counter[datetime] = Counter()
-        timed: Counter[datetime] = Counter()
-        latency: defaultdict[datetime, float] = defaultdict(float)
         fields = {"created_at": 1, "latency_ms": 1}
         query = {"model": model, "created_at": whole_seconds(start, end)}
         with _translated():
-            for document in self._db.predictions.find(query, fields, batch_size=READ_BATCH):
-                if start <= document["created_at"] < end:
-                    hour = document["created_at"].replace(minute=0, second=0, microsecond=0)
-                    rows[hour] += 1
-                    if isinstance(taken := document.get("latency_ms"), int | float):
-                        timed[hour] += 1
-                        latency[hour] += taken
-        return {
-            hour: HourlyTraffic(count, timed[hour], latency[hour] / timed[hour] if timed[hour] else None)
-            for hour, count in sorted(rows.items())
-        }
+            found = self._db.predictions.find(query, fields, batch_size=READ_BATCH)
+            return hourly_traffic(document for document in found if start <= document["created_at"] < end)
 
     def models(self) -> list[str]:
         """Every model that has a prediction stored, sorted."""
