@@ -150,10 +150,9 @@ class EventStore:
 
         Counted here, over a stream of times: nx-27017 finds no document by a date in an aggregation.
         """
-        fields = {"created_at": 1, "latency_ms": 1}
         query = {"model": model, "created_at": whole_seconds(start, end)}
         with _translated():
-            found = self._db.predictions.find(query, fields, batch_size=READ_BATCH)
+            found = self._db.predictions.find(query, {"created_at": 1, "latency_ms": 1}, batch_size=READ_BATCH)
             return hourly_traffic(document for document in found if start <= document["created_at"] < end)
 
     def models(self) -> list[str]:
