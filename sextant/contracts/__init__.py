@@ -1,1 +1,1 @@
-"""The facts that the services share: settings, schema, events, model bundle and event store."""
+"""What the services agree on: schema, events, model bundle, errors and how files are written."""

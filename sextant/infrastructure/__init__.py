@@ -1,1 +1,1 @@
-"""How the services reach the world: settings, MongoDB, logs, HTTP problems and files."""
+"""How the services reach the world: settings, MongoDB, logs, HTTP problems and files of targets."""

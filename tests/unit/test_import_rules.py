@@ -50,3 +50,35 @@ def test_only_settings_reads_the_environment():
                 if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "putenv"}:
                     readers.add(str(path.relative_to(ROOT)))
     assert readers == {"sextant/infrastructure/settings.py"}
+
+
+READERS = {
+    "load_settings",
+    "open",
+    "read_text",
+    "read_bytes",
+    "exists",
+    "is_file",
+    "glob",
+    "connect",
+    "create_app",
+    "now",
+}
+
+
+def test_importing_a_module_defines_and_does_nothing_else():
+    does: set[str] = set()
+    for package in OURS:
+        for path in (ROOT / package).rglob("*.py"):
+            statements = ast.parse(path.read_text()).body
+            if any(isinstance(statement, ast.Expr) and calls(statement) for statement in statements):
+                does.add(str(path.relative_to(ROOT)))
+            if any(isinstance(statement, ast.Assign) and calls(statement) & READERS for statement in statements):
+                does.add(str(path.relative_to(ROOT)))
+    of_gunicorn = {f"{service}/gunicorn.conf.py" for service in ("prediction_service", "monitoring_service")}
+    assert does - of_gunicorn == {"sextant/evaluation/drift/stat_tests.py"}
+
+
+def calls(statement: ast.stmt) -> set[str]:
+    called = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    return {func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "") for func in called}
