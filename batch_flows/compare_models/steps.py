@@ -1,13 +1,12 @@
 """The comparison's own edge: both sides' answers in MongoDB."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
 from batch_flows.compare_models.choice import Choice
 from batch_flows.orchestration.steps import run_logger, step
-from batch_flows.predictions import Skipped, read_predictions
+from batch_flows.store import Skipped, open_store, read_predictions
 from batch_flows.time_range import TimeRange
 from sextant.contracts.events import Prediction
 from sextant.infrastructure.event_store import EventStore
@@ -26,7 +25,7 @@ def read_rows(settings: Settings, choice: Choice, window: TimeRange, pair_by: st
     skipped = Skipped()
     by_record = PredictionSample(settings.report_max_rows, partial(record_key, pair_by=pair_by))
     by_id = PredictionSample(settings.report_max_rows, id_key)
-    with closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store:
+    with open_store(settings) as store:
         for side, made in _answers(store, choice, window, skipped):
             by_record.add(side, made)
             by_id.add(side, made)

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from batch_flows.drift_report.rows import EvaluatedRows, of_version, sample_uniformly
 from batch_flows.orchestration.steps import in_one_line, run_logger, step, timed
-from batch_flows.predictions import Skipped, read_predictions
+from batch_flows.store import Skipped, open_store, read_predictions
 from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import BundleError
 from sextant.contracts.events import Prediction
@@ -33,7 +32,7 @@ def read_window(settings: Settings, bundle: ModelBundle, window: TimeRange) -> E
     Of more than REPORT_MAX_ROWS predictions, a uniform sample; memory does not grow with the window.
     """
     manifest, skipped, others = bundle.manifest, Skipped(), Counter[str]()
-    with closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store:
+    with open_store(settings) as store:
         with timed("reading the cursor"):
             found = read_predictions(store, manifest.name, window, skipped, without=_unused(manifest))
             stream = of_version(found, manifest.version, others)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batch_flows.import_targets.staging import reject_path
 from batch_flows.import_targets.summary import FLOW
@@ -14,10 +14,6 @@ from batch_flows.orchestration.command import run_command
 from sextant.contracts.model_bundle import load_bundle
 from sextant.infrastructure.settings import Settings
 from sextant.infrastructure.target_files import open_target_file
-
-if TYPE_CHECKING:
-    from prefect import Flow
-    from prefect.client.schemas.objects import State
 
 HELP = """\
 Store ground truth from a CSV or Parquet file with the columns prediction_id and target.
@@ -39,7 +35,6 @@ received_at does not, unless --replace says that it is received now.
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m batch_flows.import_targets",
         description=HELP,
         epilog="Exit code: 0 done, malformed rows or not; 1 failed, or no row was usable; 2 wrong input.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -55,13 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Import once; 0 when it completed, 1 when it failed or nothing was usable, 2 when the request is wrong."""
     with _progress_for_people():
-        return run_command(FLOW, _parser(), _parameters, _flow, arguments)
-
-
-def _flow() -> "Flow[..., State[Any]]":
-    from batch_flows.import_targets.flow import import_targets
-
-    return import_targets
+        return run_command("import_targets", _parser(), _parameters, arguments)
 
 
 def _parameters(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from batch_flows.orchestration.settings import prepare_environment, server_answers
+from batch_flows.time_range import TimeRange, choose_time_range
 from sextant.contracts.errors import Fatal, Rejected
 from sextant.infrastructure.settings import Settings, load_settings, set_environment_defaults
 
@@ -20,13 +23,14 @@ Parameters = Callable[[Settings, argparse.Namespace], Mapping[str, Any]]
 
 
 def run_command(
-    name: str,
-    parser: argparse.ArgumentParser,
-    parameters: Parameters,
-    load_flow: "Callable[[], Flow[..., State[Any]]]",
-    arguments: Sequence[str] | None = None,
+    folder: str, parser: argparse.ArgumentParser, parameters: Parameters, arguments: Sequence[str] | None = None
 ) -> int:
-    """Run the flow once; 0 when it completed, 1 when it failed, 2 when what it was asked for is wrong."""
+    """Run the flow of this folder once.
+
+    0 when it completed, 1 when it failed, 2 when what it was asked for is wrong.
+    """
+    name = folder.replace("_", "-")
+    parser.prog = f"python -m batch_flows.{folder}"
     options = parser.parse_args(arguments)
     try:
         settings = load_settings()
@@ -34,20 +38,37 @@ def run_command(
     except (Rejected, Fatal) as error:
         sys.stderr.write(f"{name}: {error}\n")
         return WRONG_INPUT
-    state = run_once(settings, load_flow, chosen)
+    state = run_once(settings, folder, chosen)
     stream = sys.stdout if state.is_completed() else sys.stderr
     stream.write(f"{name}: {state.message}\n")
     return COMPLETED if state.is_completed() else FAILED
 
 
-def run_once(
-    settings: Settings, load_flow: "Callable[[], Flow[..., State[Any]]]", parameters: dict[str, Any]
-) -> "State[Any]":
+def run_once(settings: Settings, folder: str, parameters: dict[str, Any]) -> "State[Any]":
     """The flow's final state, whether or not a Prefect server is there to record it."""
     prepare_environment(settings)
     set_environment_defaults(PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="WARNING")  # the log is for the server
-    flow = load_flow()
+    flow = load_flow(folder)
     if server_answers(settings.prefect_api_url):
         state: State[Any] = flow(**parameters, return_state=True)
         return state
     return flow.fn(**parameters)
+
+
+def load_flow(folder: str) -> "Flow[..., State[Any]]":
+    """The flow of a folder: the function of the same name in its flow.py; imports Prefect."""
+    flow: Flow[..., State[Any]] = getattr(import_module(f"batch_flows.{folder}.flow"), folder)
+    return flow
+
+
+def add_time_range(parser: argparse.ArgumentParser) -> None:
+    """The options that say which time a report is about."""
+    parser.add_argument("--hours", type=float, default=24.0, help="length of the window (default: %(default)s)")
+    parser.add_argument("--start", help="ISO 8601 time with a zone; replaces --hours")
+    parser.add_argument("--end", help="ISO 8601 time with a zone (default: now)")
+
+
+def time_range_of(options: argparse.Namespace) -> TimeRange:
+    """What they say, up to a whole second, as the report shows it, so that it can be made again."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    return choose_time_range(hours=options.hours, start=options.start, end=options.end, now=now)

@@ -3,16 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.types.entrypoint import EntrypointType
 
-from batch_flows.compare_models.flow import compare_models
-from batch_flows.drift_report.flow import drift_report
-from batch_flows.health_summary.flow import health_summary
-from batch_flows.import_targets.flow import import_targets
-from batch_flows.retention.flow import retention
+from batch_flows.orchestration.command import load_flow
 from sextant.contracts.model_bundle import model_names
 from sextant.infrastructure.settings import Settings
 
@@ -32,7 +27,7 @@ def deployments(settings: Settings) -> list[RunnerDeployment]:
 
 def _drift_report(model: str, settings: Settings) -> RunnerDeployment:
     return _deployment(
-        drift_report,
+        "drift_report",
         model,
         tags=["drift", model],
         description=f"How far the last day of {model} is from what the model was judged on.",
@@ -44,27 +39,27 @@ def _drift_report(model: str, settings: Settings) -> RunnerDeployment:
 def _others() -> list[RunnerDeployment]:
     return [
         _deployment(
-            health_summary,
+            "health_summary",
             "weekly",
             tags=["health"],
             description="How the week went: availability, volume, drift, label coverage, alarms, slowest hours.",
             cron=MONDAY_MORNING,
         ),
         _deployment(
-            retention,
+            "retention",
             "nightly",
             tags=["retention"],
             description="Says what is old enough to go and covered by a report; deletes it only with apply.",
             cron=EVERY_NIGHT,
         ),
         _deployment(
-            import_targets,
+            "import_targets",
             "on-demand",
             tags=["targets"],
             description="Ground truth from a CSV or Parquet file that the flows can read.",
         ),
         _deployment(
-            compare_models,
+            "compare_models",
             "on-demand",
             tags=["comparison"],
             description="Which of two versions or models errs less on the same labelled window.",
@@ -72,8 +67,12 @@ def _others() -> list[RunnerDeployment]:
     ]
 
 
-def _deployment(flow: Flow[..., Any], name: str, **details: Any) -> RunnerDeployment:
+def _deployment(folder: str, name: str, **details: Any) -> RunnerDeployment:
     """A deployment of which one run at a time goes on; later ones wait for it."""
     return RunnerDeployment.from_flow(
-        flow, name=name, concurrency_limit=ONE_AT_A_TIME, entrypoint_type=EntrypointType.MODULE_PATH, **details
+        load_flow(folder),
+        name=name,
+        concurrency_limit=ONE_AT_A_TIME,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        **details,
     )

@@ -1,7 +1,6 @@
 """How every flow ends that made a report: page, summary, index, document, and what its run shows in Prefect."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +12,7 @@ from batch_flows.orchestration.steps import is_recorded, step
 from batch_flows.reports.files import write_page
 from batch_flows.reports.index import write_index
 from batch_flows.reports.record import ALL_MODELS, ReportRecord, read_records
-from sextant.infrastructure.event_store import EventStore
+from batch_flows.store import open_store
 from sextant.infrastructure.settings import Settings
 
 KEPT = "Kept"
@@ -44,7 +43,7 @@ def as_table(facts: Mapping[str, str]) -> str:
 @step(name="Look for an earlier report", minutes=5)
 def why_kept(settings: Settings, record: ReportRecord) -> str | None:
     """Why the stored report of the same name is not replaced; None: there is none, or it may be."""
-    with closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store:
+    with open_store(settings) as store:
         found = store.report(record.id)
     earlier, _ = read_records([found] if found else [])
     return earlier[0].why_kept(record) if earlier else None
@@ -60,7 +59,7 @@ def write_report(settings: Settings, record: ReportRecord, page: str) -> None:
 @step(name="Record report in MongoDB", minutes=5)
 def record_report(settings: Settings, record: ReportRecord) -> None:
     """Store what the report found, for the other flows and for those who query."""
-    with closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store:
+    with open_store(settings) as store:
         store.ensure_indexes()
         store.add_report(record.document())
 

@@ -3,25 +3,20 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batch_flows.orchestration.command import run_command
 from batch_flows.retention.plan import choose_limits, choose_models
+from batch_flows.store import open_store
 from sextant.contracts.errors import StoreUnavailable
 from sextant.contracts.model_bundle import model_names
-from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.settings import Settings
-
-if TYPE_CHECKING:
-    from prefect import Flow
-    from prefect.client.schemas.objects import State
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m batch_flows.retention",
         description="Delete old predictions, with their targets, that a drift report covers, and old pages.",
         epilog="Each model keeps its newest WINDOW_SIZE predictions, with which monitoring fills its window.",
     )
@@ -41,13 +36,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow once; 0 when it completed, 1 when it failed, 2 when what it was asked for is wrong."""
-    return run_command("retention", _parser(), _parameters, _flow, arguments)
-
-
-def _flow() -> "Flow[..., State[Any]]":
-    from batch_flows.retention.flow import retention
-
-    return retention
+    return run_command("retention", _parser(), _parameters, arguments)
 
 
 def _parameters(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
@@ -64,7 +53,7 @@ def _check_model(settings: Settings, model: str | None) -> None:
         return
     with (
         suppress(StoreUnavailable),
-        closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store,
+        open_store(settings) as store,
     ):
         choose_models(model, stored=store.models(), published=published)
 

@@ -1,7 +1,6 @@
 """The edges of retention, each a step: what MongoDB holds and loses, and which pages leave the folder."""
 
 from collections.abc import Mapping
-from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -24,6 +23,7 @@ from batch_flows.retention.plan import (
     old_pages,
 )
 from batch_flows.retention.summary import ModelOutcome, Pruned
+from batch_flows.store import open_store
 from sextant.contracts.errors import Retryable
 from sextant.contracts.model_bundle import model_names
 from sextant.infrastructure.event_store import EventStore
@@ -36,14 +36,14 @@ LONG_AGO, FAR_AHEAD = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo
 @step(name="Find models", minutes=5)
 def find_models(settings: Settings, model: str | None) -> list[str]:
     """The model asked for, or all with predictions in MongoDB; raises Rejected for one that nobody knows."""
-    with _store(settings) as store:
+    with open_store(settings) as store:
         return choose_models(model, stored=store.models(), published=model_names(settings.models_dir))
 
 
 @step(name="Read which windows have a report", minutes=10)
 def read_coverage(settings: Settings, model: str) -> dict[str, Coverage]:
     """The times that the model's drift reports cover, by version."""
-    with _store(settings) as store:
+    with open_store(settings) as store:
         reports, _ = read_records(store.reports(model, without={"metrics"}))
     return coverage_by_version(reports, flow=DRIFT_REPORT)
 
@@ -63,7 +63,7 @@ def clear_predictions(
     What is deleted is added to `tally` at once, so that it is known even if MongoDB goes away in the middle.
     """
     kept, tally = Kept(), tally if apply else Deleted()
-    with _store(settings) as store:
+    with open_store(settings) as store:
         rows = store.made_before(model, limits.predictions)
         ids = deletable(rows, coverage, kept, window_start=_window_start(store, model, settings.window_size))
         for batch in in_batches(ids, BATCH):
@@ -88,7 +88,7 @@ def prune_reports(settings: Settings, model: str | None, before: datetime, *, ap
 
     The documents stay in MongoDB: they are what proves that a window had its report.
     """
-    with _store(settings) as store:
+    with open_store(settings) as store:
         reports, unreadable = read_records(store.reports(model, without={"metrics"}))
     names, refused = old_pages(reports, unreadable, before)
     folder = settings.reports_dir.resolve()
@@ -115,7 +115,3 @@ def _delete_pages(pages: list[Path]) -> None:
             page.unlink(missing_ok=True)
     except OSError as error:
         raise Retryable(f"could not delete {error.filename}: {error.strerror}") from error
-
-
-def _store(settings: Settings) -> "closing[EventStore]":
-    return closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database))

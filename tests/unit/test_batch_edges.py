@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from batch_flows.drift_report.rows import Sample, of_version, sample_uniformly
-from batch_flows.predictions import Skipped, flaw_of
 from batch_flows.reports.files import write_text
+from batch_flows.store import Skipped, flaw_of
 from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import Retryable
 from sextant.contracts.events import Prediction

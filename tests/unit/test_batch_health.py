@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from batch_flows.health_summary.document import record_of, sentence, status
 from batch_flows.health_summary.facts import (
     Health,
     ModelWeek,
@@ -25,9 +24,10 @@ from batch_flows.health_summary.facts import (
 )
 from batch_flows.health_summary.figures import figures
 from batch_flows.health_summary.history import Alarm, Count, PrometheusHistory, alarm_step, episodes, read_history
-from batch_flows.health_summary.labels import MOST_PARTS
 from batch_flows.health_summary.page import render
 from batch_flows.health_summary.prometheus_api import PrometheusApi, PrometheusAway, QueryRefused, Series
+from batch_flows.health_summary.steps import MOST_PARTS
+from batch_flows.health_summary.summary import record_of, sentence, status
 from batch_flows.reports.record import read_records
 from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import Rejected

@@ -1,6 +1,7 @@
-"""The predictions of a time range as every report reads them; documents that are none are counted."""
+"""MongoDB as the flows read it: the predictions of a time range; documents that are none are counted."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,9 +9,15 @@ from batch_flows.time_range import TimeRange
 from sextant.contracts.events import Prediction
 from sextant.infrastructure.documents import Refusal
 from sextant.infrastructure.event_store import EventStore
+from sextant.infrastructure.settings import Settings
 
 MOST_QUERIES = 24
 SHORTEST_QUERY = timedelta(minutes=1)
+
+
+def open_store(settings: Settings) -> "closing[EventStore]":
+    """The store that the settings name, to be used in a with statement."""
+    return closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database))
 
 
 @dataclass
