@@ -144,12 +144,7 @@ def _queued() -> timeseries.Panel:
 
 
 def _age() -> timeseries.Panel:
-    text = Text(
-        "Lag",
-        "Age of the oldest event that waits. It falls to 0 when the queue is empty.",
-        "s",
-        NO_RELAY,
-    )
+    text = Text("Lag", "Age of the oldest event that waits. It falls to 0 when the queue is empty.", "s", NO_RELAY)
     return lines(text, Query(f"max by (sink) ({_of('sextant_outbox_oldest_age_seconds')})", NAME)).min(0)
 
 

@@ -182,11 +182,7 @@ def _outbox() -> timeseries.Panel:
         "Bytes of the outbox and its limit (dashed), beyond which predictions are refused rather than lost.",
         "bytes",
     )
-    return lines(
-        text,
-        Query("sextant_outbox_bytes", "used"),
-        Query("sextant_outbox_limit_bytes", "limit"),
-    ).min(0)
+    return lines(text, Query("sextant_outbox_bytes", "used"), Query("sextant_outbox_limit_bytes", "limit")).min(0)
 
 
 def _evaluation() -> timeseries.Panel:

@@ -47,13 +47,7 @@ class Query:
 
 
 Panel = TypeVar(
-    "Panel",
-    timeseries.Panel,
-    stat.Panel,
-    statetimeline.Panel,
-    statushistory.Panel,
-    bargauge.Panel,
-    heatmap.Panel,
+    "Panel", timeseries.Panel, stat.Panel, statetimeline.Panel, statushistory.Panel, bargauge.Panel, heatmap.Panel
 )
 
 

@@ -76,11 +76,7 @@ def firing_alerts() -> stat.Panel:
 
 def ratio_and_threshold(text: Text, ratio: str, threshold: str) -> timeseries.Panel:
     """How much larger an error is than expected, and what chance alone may make of it."""
-    return lines(
-        text,
-        Query(of(ratio), "now {{version}}"),
-        Query(of(threshold), "threshold {{version}}"),
-    )
+    return lines(text, Query(of(ratio), "now {{version}}"), Query(of(threshold), "threshold {{version}}"))
 
 
 def same_hour(title: str, means: str, metric: str) -> timeseries.Panel:

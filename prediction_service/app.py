@@ -21,6 +21,7 @@ from sextant.infrastructure.http import Problem, answer_errors_as_problems, json
 from sextant.infrastructure.settings import Settings
 
 MAX_BODY_BYTES = 4 << 20
+SHOWN = {"name", "version", "task", "target", "classes", "metrics", "data_source", "data_period", "feature_schema"}
 STATUSES = {UnknownModel: 404, Rejected: 422, Retryable: 503}
 log = structlog.get_logger(__name__)
 
@@ -99,18 +100,7 @@ def _add_information_routes(
 
     @app.get("/models")
     def models() -> Response:
-        fields = {
-            "name",
-            "version",
-            "task",
-            "target",
-            "classes",
-            "metrics",
-            "data_source",
-            "data_period",
-            "feature_schema",
-        }
-        live = [model.manifest.model_dump(mode="json", include=fields) for model in service.models.all()]
+        live = [model.manifest.model_dump(mode="json", include=SHOWN) for model in service.models.all()]
         return json_response({"models": live})
 
     @app.get("/healthz")

@@ -143,8 +143,7 @@ class Outbox:
     def lag(self, sink: str) -> int:
         """How many accepted events lie past a sink's cursor; cheap at any backlog."""
         row = self._connection.execute(
-            "SELECT (SELECT COALESCE(MAX(seq), 0) FROM events) - position FROM cursors WHERE sink = ?",
-            (sink,),
+            "SELECT (SELECT COALESCE(MAX(seq), 0) FROM events) - position FROM cursors WHERE sink = ?", (sink,)
         ).fetchone()
         return int(row[0])
 

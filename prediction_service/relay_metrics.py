@@ -77,15 +77,11 @@ class OutboxCollector(Collector):
             "sextant_events_dead_lettered", "Events that the sink refuses, kept with the reason.", labels=["sink"]
         )
         skipped = CounterMetricFamily(
-            "sextant_events_skipped",
-            "Events not sent because the sink was too far behind.",
-            labels=["sink"],
+            "sextant_events_skipped", "Events not sent because the sink was too far behind.", labels=["sink"]
         )
         queued = GaugeMetricFamily("sextant_outbox_events", "Events that wait for the sink.", labels=["sink"])
         age = GaugeMetricFamily(
-            "sextant_outbox_oldest_age_seconds",
-            "Age of the oldest event that waits.",
-            labels=["sink"],
+            "sextant_outbox_oldest_age_seconds", "Age of the oldest event that waits.", labels=["sink"]
         )
         now = time.time()
         for sink, count in counts.items():
