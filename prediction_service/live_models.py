@@ -17,7 +17,7 @@ LOOK_EVERY = 1.0
 
 def _fingerprint(bundle: Path) -> tuple[object, ...]:
     """Tells a version and its files from any that replace them, without reading them."""
-    files = ((path.name, path.stat()) for path in sorted(bundle.glob("*")))
+    files = ((path.name, path.lstat()) for path in sorted(bundle.glob("*")))
     return (bundle, *((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in files))
 
 
