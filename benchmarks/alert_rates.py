@@ -25,8 +25,8 @@ from sextant.contracts.model_bundle import ModelBundle, load_bundle
 from sextant.evaluation.drift.calibration import Calibration, calibrate
 from sextant.evaluation.drift.calibration_cache import CalibrationCache
 from sextant.evaluation.evaluate import Evaluation, evaluate
-from sextant.evaluation.performance.error_growth import ErrorGrowth
 from sextant.evaluation.reference import Reference
+from sextant.evaluation.verdict import furthest
 from sextant.infrastructure.settings import load_settings
 from sextant.traffic.rows import HOLDOUT, replayed, shuffled
 from sextant.use_cases.use_case import SourceRequest, load_use_case
@@ -54,15 +54,10 @@ Stream = Mapping[str, Floats]
 """For each alert its verdict at every evaluation, as a share of the threshold: it holds beyond 1."""
 
 SHARES: Mapping[str, Callable[[Evaluation], float]] = {
-    "DatasetDrift": lambda found: max(column.share_of_threshold or 0.0 for column in found.judged),
-    "PerformanceDegraded": lambda found: share_of_threshold(found.performance_degradation),
+    "DatasetDrift": lambda found: furthest(found.of("drift")) or 0.0,
+    "PerformanceDegraded": lambda found: furthest(found.of("performance_degradation")) or 0.0,
 }
 """The verdict behind each alert."""
-
-
-def share_of_threshold(growth: ErrorGrowth | None) -> float:
-    """How near an error's growth is to its threshold; 0 where it is not judged."""
-    return growth.ratio / growth.threshold if growth and growth.threshold else 0.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +128,7 @@ class Judge:
         found: dict[str, list[float]] = {alert: [] for alert in SHARES}
         starts = range(0, len(positions) - rows + 1, rows // STEPS)
         for start in tqdm(starts, leave=False, disable=None, unit="evaluation"):
-            window = pool.iloc[positions[start : start + rows]].reset_index(drop=True)
+            window = self.reference.conform(pool.iloc[positions[start : start + rows]].reset_index(drop=True))
             evaluation = evaluate(self.reference, window, self.thresholds)
             for alert, share in SHARES.items():
                 found[alert].append(share(evaluation))

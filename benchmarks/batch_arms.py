@@ -101,8 +101,9 @@ def run_scores(rows: int, _of: int) -> Numbers:
     from sextant.evaluation.reference import Reference
 
     bundle = load_bundle(load_settings().models_dir, "synthetic")
-    found = evaluate(Reference.prepare(bundle.manifest, bundle.reference()), all_rows(rows))
-    return {name: drift.score for name, drift in found.drift.items()}
+    reference = Reference.prepare(bundle.manifest, bundle.reference())
+    found = evaluate(reference, reference.conform(all_rows(rows)))
+    return {verdict.column: verdict.value for verdict in found.of("drift") if verdict.value is not None}
 
 
 def run_tutorial(rows: int, of: int) -> Numbers:

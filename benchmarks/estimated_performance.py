@@ -97,7 +97,7 @@ def judge(bundle: ModelBundle) -> Callable[[pd.DataFrame, "pd.Series[Any]"], pd.
         if said.probabilities is not None:
             names = [f"{PROBABILITY_PREFIX}{name}" for name in manifest.classes or ()]
             rows[names] = said.probabilities
-        return conform(rows, manifest.feature_schema, manifest.task)
+        return conform(rows, manifest)
 
     return judged
 

@@ -21,10 +21,12 @@ from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPres
 from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Feature, FeatureSchema
 from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds, calibrate, calibrate_segments
-from sextant.evaluation.drift.multivariate import DomainClassifier, MultivariateDrift
+from sextant.evaluation.drift.multivariate import DomainClassifier
 from sextant.evaluation.evaluate import Evaluation, evaluate
+from sextant.evaluation.frames import ConformedFrame
 from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.reference import Reference
+from sextant.evaluation.verdict import Verdict
 
 RATE = 0.01
 LARGER = 4
@@ -115,7 +117,7 @@ class Judge:
             together = domain.calibrate(false_alarm_rate=RATE)
         return cls(reference, calibration, segments, estimator, domain, together)
 
-    def evaluate(self, window: pd.DataFrame) -> Evaluation:
+    def evaluate(self, window: ConformedFrame) -> Evaluation:
         """One evaluation with all its parts, as the service does it."""
         return evaluate(
             self.reference,
@@ -125,18 +127,17 @@ class Judge:
             estimator=self.estimator,
         )
 
-    def evaluate_together(self, window: pd.DataFrame) -> MultivariateDrift:
-        """The evaluation of all features together, which the service does on a slower beat."""
+    def evaluate_together(self, window: ConformedFrame) -> Verdict:
+        """The evaluation of all features together, which the service does less often."""
         return self.domain.measure(window, self.multivariate_calibration)
 
 
 def require_whole(evaluation: Evaluation) -> None:
     """Stop unless everything was judged: what fails costs nothing."""
-    verdicts = [column.drifted for column in evaluation.drift.values()]
-    verdicts += [segment.drifted for segment in evaluation.segments.values()]
-    if evaluation.errors or None in verdicts or not evaluation.estimated:
+    unjudged = [verdict for verdict in evaluation.verdicts if verdict.detected is None]
+    if evaluation.errors or unjudged:
         sys.exit(f"not everything was judged: {evaluation}")
-    print(f"Each judges {len(evaluation.drift)} columns, {len(evaluation.segments)} segments and performance.")
+    print(f"Each gives {len(evaluation.verdicts)} verdicts, on {len(evaluation.segments)} segments among others.")
 
 
 @contextmanager
@@ -182,13 +183,13 @@ def arms_of(judge: Judge, window: pd.DataFrame, reference: pd.DataFrame, larger:
     with timed("the larger reference"):
         larger_judge = replace(judge, reference=Reference.prepare(synthetic_manifest(), larger))
     return {
-        SEXTANT: lambda: judge.evaluate(window),
-        SEXTANT_LARGER: lambda: larger_judge.evaluate(window),
+        SEXTANT: lambda: judge.evaluate(judge.reference.conform(window)),
+        SEXTANT_LARGER: lambda: larger_judge.evaluate(judge.reference.conform(window)),
         EVIDENTLY: evidently_arm(
             lambda: [DataDriftPreset(), DataSummaryPreset(), RegressionPreset()], window, reference
         ),
         EVIDENTLY_DRIFT: evidently_arm(lambda: [DataDriftPreset()], window, reference),
-        TOGETHER: lambda: judge.evaluate_together(window),
+        TOGETHER: lambda: judge.evaluate_together(judge.reference.conform(window)),
     }
 
 
@@ -220,7 +221,7 @@ def main() -> None:
     window = synthetic_rows(arguments.rows, random, labelled=0.5)
     judge = Judge.prepared(reference)
     arms = arms_of(judge, window, reference, larger)
-    require_whole(judge.evaluate(window))
+    require_whole(judge.evaluate(judge.reference.conform(window)))
     report(interleaved(arms, arguments.rounds))
 
 

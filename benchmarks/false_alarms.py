@@ -21,6 +21,7 @@ from sextant.evaluation.drift.calibration_cache import CalibrationCache
 from sextant.evaluation.drift.stat_tests import evidently_default_drifted
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
+from sextant.evaluation.verdicts import SEGMENT_DRIFT
 from sextant.infrastructure.settings import load_settings
 from sextant.traffic.rows import HOLDOUT, TRAFFIC, replayed
 from sextant.training.export import OnnxModel
@@ -30,7 +31,7 @@ from sextant.use_cases.use_case import Examples, Source, SourceRequest, load_use
 MODEL = "taxi"
 SHIFT = 1.3
 
-ALARMS = ("dataset", "segments", "concept", "defaults")
+ALARMS = ("dataset", "segments", "degradation", "defaults")
 """Any column; any column of any segment; the error on labelled rows; Evidently's own defaults."""
 
 Window = Callable[[np.random.Generator, int], pd.DataFrame]
@@ -84,11 +85,11 @@ def alarm_rates(
     random = np.random.default_rng(seed)
     alarms = dict.fromkeys(ALARMS, 0)
     for _ in tqdm(range(windows), leave=False, disable=None, unit="window"):
-        window = draw(random, rows)
+        window = reference.conform(draw(random, rows))
         found = evaluate(reference, window, thresholds.columns, segment_calibration=thresholds.segments)
         alarms["dataset"] += bool(found.dataset_drift)
-        alarms["segments"] += any(segment.drifted for segment in found.segments.values())
-        alarms["concept"] += bool(found.performance_degradation and found.performance_degradation.drifted)
+        alarms["segments"] += any(verdict.detected for verdict in found.of(SEGMENT_DRIFT))
+        alarms["degradation"] += any(verdict.detected for verdict in found.of("performance_degradation"))
         alarms["defaults"] += evidently_default_drifted(
             reference.values, monitored_columns(reference.manifest), window
         )

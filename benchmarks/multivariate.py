@@ -54,7 +54,7 @@ class Judge:
                 self.reference.whole.scorers[feature.name],
                 window[feature.name],
                 self.single.columns[feature.name],
-            ).drifted
+            ).detected
             for feature in self.reference.manifest.feature_schema.features
         )
 
@@ -107,13 +107,13 @@ def measured(draw: Window, judge: Judge, *, windows: int, rows: int) -> Row:
     for _ in tqdm(range(windows), leave=False, disable=None, unit="window"):
         window = draw(random, rows)
         began = time.perf_counter()
-        drifts.append(judge.domain.measure(window, judge.thresholds))
+        drifts.append(judge.domain.measure(judge.reference.conform(window), judge.thresholds))
         seconds.append(time.perf_counter() - began)
         single += judge.any_feature_drifted(window)
     return Row(
-        score=float(np.mean([drift.score for drift in drifts])),
+        score=float(np.mean([drift.value or 0.0 for drift in drifts])),
         threshold=drifts[0].threshold or np.nan,
-        together=float(np.mean([bool(drift.drifted) for drift in drifts])),
+        together=float(np.mean([bool(drift.detected) for drift in drifts])),
         single=single / windows,
         milliseconds=float(np.median(seconds)) * 1_000,
     )

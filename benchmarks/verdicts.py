@@ -19,9 +19,10 @@ from benchmarks.estimated_performance import SHIFTS, judge
 from sextant.contracts.model_bundle import ModelBundle, load_bundle
 from sextant.evaluation.columns import PREDICTION, TARGET
 from sextant.evaluation.drift.calibration import Calibration
-from sextant.evaluation.evaluate import Evaluation, evaluate
+from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.reference import Reference
+from sextant.evaluation.verdicts import KINDS
 from sextant.infrastructure.settings import load_settings
 from sextant.traffic.rows import HOLDOUT, TRAFFIC, replayed
 from sextant.training.split import clean
@@ -30,13 +31,8 @@ from sextant.use_cases.use_case import Examples, Source, SourceRequest, UseCase,
 WORSE = 1.5
 BLANKED = 0.05
 
-VERDICTS: Mapping[str, Callable[[Evaluation], bool]] = {
-    "realised": lambda found: bool(found.performance_degradation and found.performance_degradation.drifted),
-    "unexplained": lambda found: bool(found.concept_drift and found.concept_drift.drifted),
-    "estimated": lambda found: bool(found.estimated_degradation and found.estimated_degradation.drifted),
-    "fairness": lambda found: any(s.fairness_gap and s.fairness_gap.drifted for s in found.segments.values()),
-    "quality": lambda found: any(verdict.detected for verdict in found.data_quality),
-}
+VERDICTS = tuple(kind.name for kind in KINDS if kind.judge and kind.yes not in ("drift", "drifted"))
+"""The verdicts beside drift, which has a benchmark of its own: `benchmarks.false_alarms`."""
 
 Change = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
 
@@ -72,8 +68,9 @@ class Judge:
 
     def alarms(self, window: pd.DataFrame) -> dict[str, bool]:
         """Which verdicts alarm."""
+        window = self.reference.conform(window)
         found = evaluate(self.reference, window, Calibration(self.rate, {}, {}), estimator=self.estimator)
-        return {name: alarmed(found) for name, alarmed in VERDICTS.items()}
+        return {name: any(verdict.detected for verdict in found.of(name)) for name in VERDICTS}
 
 
 def judged_rows(bundle: ModelBundle, case: UseCase, examples: Examples) -> pd.DataFrame:

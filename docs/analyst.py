@@ -50,7 +50,7 @@ if not predictions:
     sys.exit(f"no predictions of {options.model} version {version} in the last {options.hours:g} hours")
 
 # %% One row a prediction: features, `prediction`, `target` (missing until it arrives), segment columns.
-window = to_frame(predictions, targets, features, bundle.manifest.segments)
+window = to_frame(predictions, targets, bundle.manifest)
 window["created_at"] = [made.created_at for made in predictions]
 print(f"{len(window):,} predictions of {options.model}, {window['target'].notna().sum():,} with a target")
 print(window[list(features.names)].describe().round(2))

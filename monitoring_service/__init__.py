@@ -1,1 +1,1 @@
-"""The monitoring service: a sliding window for each model, evaluated on a beat, shown as metrics and pages."""
+"""The monitoring service: a sliding window for each model, evaluated repeatedly, shown as metrics and pages."""

@@ -12,12 +12,15 @@ WRONG_SETUP = 2
 
 
 def check(settings: Settings) -> None:
-    """Raise BundleError unless every model's live bundle is there and whole."""
-    names = model_names(settings.models_dir)
-    if not names:
-        raise BundleError(f"there is no model in {settings.models_dir}; run: python prepare.py")
-    for name in names:
-        load_bundle(settings.models_dir, name)
+    """Raise BundleError unless some model's live bundle is there and whole."""
+    failures = []
+    for name in model_names(settings.models_dir):
+        try:
+            load_bundle(settings.models_dir, name)
+            return
+        except BundleError as error:
+            failures.append(str(error))
+    raise BundleError("; ".join(failures) or f"there is no model in {settings.models_dir}; run: python prepare.py")
 
 
 def main() -> None:

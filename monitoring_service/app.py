@@ -6,24 +6,26 @@ from flask import Flask, Response, render_template, request
 from markupsafe import Markup
 from prometheus_client.exposition import choose_encoder
 
-from monitoring_service.ingest import WrongShapeError
+from monitoring_service.ingest import WrongShape
 from monitoring_service.model_monitor import ModelMonitor
 from monitoring_service.pages.live import card
 from monitoring_service.pages.runbooks import OVERVIEW, Runbooks
-from monitoring_service.reports import WindowReports
+from monitoring_service.pages.window_report import EmptyWindow, WindowReports
 from monitoring_service.service import MonitoringService
 from monitoring_service.views import drift_view
+from sextant.contracts.errors import SextantError
 from sextant.infrastructure.http import Problem, answer_errors_as_problems, json_response, read_json
 from sextant.infrastructure.settings import Settings
 
 MAX_BODY_BYTES = 32 << 20
+STATUSES: dict[type[SextantError], int] = {WrongShape: 422, EmptyWindow: 409}
 
 
 def create_app(settings: Settings, service: MonitoringService, runbooks: Runbooks | None = None) -> Flask:
     """The app around a service, whose threads the caller starts and stops."""
     app = Flask(__name__, template_folder="pages/templates")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    answer_errors_as_problems(app)
+    answer_errors_as_problems(app, STATUSES)
     _add_event_route(app, service)
     _add_model_routes(app, settings, service)
     _add_operator_routes(app, service)
@@ -34,10 +36,7 @@ def create_app(settings: Settings, service: MonitoringService, runbooks: Runbook
 def _add_event_route(app: Flask, service: MonitoringService) -> None:
     @app.post("/events")
     def take_events() -> Response:
-        try:
-            return json_response(service.ingest(read_json(request)), 202)
-        except WrongShapeError as error:
-            raise Problem(422, str(error)) from None
+        return json_response(service.ingest(read_json(request)), 202)
 
 
 def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService) -> None:
@@ -52,13 +51,14 @@ def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService
     @app.get("/")
     def live_page() -> Response:
         now = service.clock()
-        cards = [card(monitor, settings.window_min_rows, now) for monitor in service.monitors]
-        problems = [f"{part}: {reason}" for part, reason in service.problems().items()]
+        cards = [card(monitor.state(), settings.window_min_rows, now) for monitor in service.monitors]
+        found = service.problems() | {f"model {name}": why for name, why in service.monitors.broken.items()}
+        problems = [f"{part}: {reason}" for part, reason in found.items()]
         return _page("live.html", cards=cards, problems=problems, now=now, reports_url=settings.reports_url)
 
     @app.get("/models/<name>/drift")
     def drift(name: str) -> Response:
-        return json_response(drift_view(monitor_of(name), settings.window_min_rows))
+        return json_response(drift_view(monitor_of(name).state(), settings.window_min_rows))
 
     @app.get("/models/<name>/report")
     def report(name: str) -> Response:
@@ -99,5 +99,5 @@ def _add_operator_routes(app: Flask, service: MonitoringService) -> None:
     def ready() -> Response:
         if problems := service.problems():
             raise Problem(503, "; ".join(f"{part}: {reason}" for part, reason in problems.items()))
-        calibrated = {m.name: m.subject.calibration is not None for m in service.monitors}
+        calibrated = {m.name: m.monitored.calibration is not None for m in service.monitors}
         return json_response({"status": "ready", "calibrated": calibrated})

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from monitoring_service.model_monitor import ModelMonitor, Subject
+from monitoring_service.model_monitor import ModelMonitor, MonitoredVersion
 from monitoring_service.monitors import Monitors
 from sextant.evaluation.drift.calibration_cache import CalibrationCache
 from sextant.evaluation.performance.estimation import PerformanceEstimator
@@ -15,7 +15,7 @@ from sextant.evaluation.performance.estimation import PerformanceEstimator
 log = structlog.get_logger(__name__)
 
 Progress = Callable[[str, int, int], None]
-Step = Callable[[Subject, Progress], Any]
+Step = Callable[[MonitoredVersion, Progress], Any]
 
 
 class Stopped(Exception):
@@ -39,16 +39,16 @@ class Calibrator:
             "multivariate_calibration": self._multivariate,
         }
 
-    def beat(self) -> None:
+    def run(self) -> None:
         """Take each step that is due; cheap when there is none."""
         for name, step in self._steps.items():
             for monitor in self._monitors:
-                if monitor.subject.lacks(name):
+                if monitor.monitored.lacks(name):
                     self._take(name, step, monitor)
 
     def _take(self, name: str, step: Step, monitor: ModelMonitor) -> None:
-        subject, began = monitor.subject, time.perf_counter()
-        about = {"model": monitor.name, "version": subject.manifest.version, "step": name}
+        monitored, began = monitor.monitored, time.perf_counter()
+        about = {"model": monitor.name, "version": monitored.manifest.version, "step": name}
 
         def progress(test: str, done: int, total: int) -> None:
             if self._stop.is_set():
@@ -56,30 +56,30 @@ class Calibrator:
             log.info("calibrating", **about, test=test, done=done, total=total)
 
         try:
-            monitor.learn(subject, **{name: step(subject, progress)})
+            monitor.learn(monitored, **{name: step(monitored, progress)})
         except Stopped:
             return
         except ValueError as error:  # the reference does not allow it: the rest goes on without
-            monitor.cannot_learn(subject, name, str(error))
+            monitor.cannot_learn(monitored, name, str(error))
             log.warning("not calibrated", **about, reason=str(error))
         else:
             log.info("calibrated", **about, seconds=round(time.perf_counter() - began, 2))
 
-    def _columns(self, subject: Subject, progress: Progress) -> Any:
+    def _columns(self, monitored: MonitoredVersion, progress: Progress) -> Any:
         return self._cache.columns(
-            subject.reference, subject.sha256, false_alarm_rate=self._rate, progress=progress
+            monitored.reference, monitored.sha256, false_alarm_rate=self._rate, progress=progress
         )
 
-    def _segments(self, subject: Subject, progress: Progress) -> Any:
+    def _segments(self, monitored: MonitoredVersion, progress: Progress) -> Any:
         return self._cache.segments(
-            subject.reference, subject.sha256, false_alarm_rate=self._rate, progress=progress
+            monitored.reference, monitored.sha256, false_alarm_rate=self._rate, progress=progress
         )
 
-    def _multivariate(self, subject: Subject, progress: Progress) -> Any:
+    def _multivariate(self, monitored: MonitoredVersion, progress: Progress) -> Any:
         return self._cache.multivariate(
-            subject.reference, subject.domain, subject.sha256, false_alarm_rate=self._rate, progress=progress
+            monitored.reference, monitored.domain, monitored.sha256, false_alarm_rate=self._rate, progress=progress
         )
 
 
-def _estimator(subject: Subject, _: Progress) -> PerformanceEstimator:
-    return PerformanceEstimator.fit(subject.reference)
+def _estimator(monitored: MonitoredVersion, _: Progress) -> PerformanceEstimator:
+    return PerformanceEstimator.fit(monitored.reference)

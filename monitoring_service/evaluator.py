@@ -1,17 +1,20 @@
-"""What the service does on each beat: judge the windows that changed, and on a slower one all columns together."""
+"""What the service does again and again: judge the windows that changed and, less often, all columns together."""
 
 import time
 from collections.abc import Callable
 from datetime import datetime
 
-import pandas as pd
 import structlog
 
-from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome, Snapshot
+from monitoring_service.model_monitor import (
+    ModelMonitor,
+    MultivariateEvaluation,
+    Snapshot,
+    WindowEvaluation,
+    WindowFacts,
+)
 from monitoring_service.monitors import Monitors
-from monitoring_service.window_facts import WindowFacts
 from sextant.evaluation.evaluate import Evaluation, evaluate
-from sextant.evaluation.frames import to_frame
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +34,7 @@ class Evaluator:
         self._clock = clock
         self._count_error = count_error
 
-    def beat(self) -> None:
+    def run(self) -> None:
         """One round over all models; one that fails never stops the others."""
         self._monitors.follow()
         for monitor in self._monitors:
@@ -51,11 +54,11 @@ class Evaluator:
             monitor.record(outcome)
             self._count(monitor.name, outcome.evaluation)
 
-    def _outcome(self, snapshot: Snapshot) -> Outcome:
+    def _outcome(self, snapshot: Snapshot) -> WindowEvaluation:
         now, began = self._clock(), time.perf_counter()
         evaluation = evaluate_snapshot(snapshot)
-        return Outcome(
-            subject=snapshot.subject,
+        return WindowEvaluation(
+            monitored=snapshot.monitored,
             revision=snapshot.revision,
             window=WindowFacts.of(snapshot.rows),
             evaluation=evaluation,
@@ -71,24 +74,18 @@ class Evaluator:
 
 def evaluate_snapshot(snapshot: Snapshot) -> Evaluation:
     """Judge a snapshot of at least one row."""
-    subject = snapshot.subject
+    monitored = snapshot.monitored
     return evaluate(
-        subject.reference,
-        frame_of(snapshot),
-        subject.calibration,
-        segment_calibration=subject.segment_calibration,
-        estimator=subject.estimator,
+        monitored.reference,
+        snapshot.frame(),
+        monitored.calibration,
+        segment_calibration=monitored.segment_calibration,
+        estimator=monitored.estimator,
     )
 
 
-def frame_of(snapshot: Snapshot) -> pd.DataFrame:
-    """The snapshot's rows as a frame, with segment columns."""
-    manifest, rows = snapshot.subject.manifest, snapshot.rows
-    return to_frame(rows.predictions, rows.targets, manifest.feature_schema, manifest.segments)
-
-
 class MultivariateEvaluator:
-    """Judges each model's features together, on a slower beat, since it trains a classifier each time."""
+    """Judges each model's features together, less often, since it trains a classifier each time."""
 
     def __init__(self, monitors: Monitors, *, min_rows: int, clock: Clock, count_error: CountError) -> None:
         self._monitors = monitors
@@ -96,7 +93,7 @@ class MultivariateEvaluator:
         self._clock = clock
         self._count_error = count_error
 
-    def beat(self) -> None:
+    def run(self) -> None:
         """One round over all models; one that fails never stops the others."""
         for monitor in self._monitors:
             try:
@@ -111,12 +108,14 @@ class MultivariateEvaluator:
         if len(snapshot.rows.predictions) < self._min_rows:
             monitor.record_multivariate(None)
         elif _changed(snapshot, monitor.multivariate):
-            subject = snapshot.subject
-            drift = subject.domain.measure(frame_of(snapshot), subject.multivariate_calibration)
-            monitor.record_multivariate(MultivariateOutcome(subject, snapshot.revision, drift, self._clock()))
+            monitored = snapshot.monitored
+            verdict = monitored.domain.measure(snapshot.frame(), monitored.multivariate_calibration)
+            monitor.record_multivariate(
+                MultivariateEvaluation(monitored, snapshot.revision, verdict, self._clock())
+            )
 
 
-def _changed(snapshot: Snapshot, latest: Outcome | MultivariateOutcome | None) -> bool:
+def _changed(snapshot: Snapshot, latest: WindowEvaluation | MultivariateEvaluation | None) -> bool:
     if latest is None:
         return True
-    return latest.revision != snapshot.revision or latest.subject is not snapshot.subject
+    return latest.revision != snapshot.revision or latest.monitored is not snapshot.monitored

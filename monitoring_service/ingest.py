@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from sextant.contracts.errors import Rejected
 from sextant.contracts.events import Prediction, Target
 
 LONGEST_ID = 200
@@ -29,21 +30,21 @@ class Batch:
     rejected: list[Rejection] = field(default_factory=list)
 
 
-class WrongShapeError(ValueError):
+class WrongShape(Rejected):
     """The body as a whole is not a batch of events."""
 
 
 def parse_batch(body: Any, models: Collection[str]) -> Batch:
-    """Events of known models in a decoded body; raises WrongShapeError when it is no batch at all."""
+    """Events of known models in a decoded body; raises WrongShape when it is no batch at all."""
     if not isinstance(body, dict):
-        raise WrongShapeError('send an object: {"predictions": [...], "targets": [...]}')
+        raise WrongShape('send an object: {"predictions": [...], "targets": [...]}')
     batch = Batch()
     parsers: dict[str, Callable[[Any], None]] = {
         "predictions": lambda item: _take(item, _prediction, batch.predictions, batch.rejected, models),
         "targets": lambda item: _take(item, _target, batch.targets, batch.rejected, models),
     }
     if unknown := body.keys() - parsers.keys():
-        raise WrongShapeError(f"unknown keys: {', '.join(sorted(map(str, unknown)))[:200]}")
+        raise WrongShape(f"unknown keys: {', '.join(sorted(map(str, unknown)))[:200]}")
     for key, take in parsers.items():
         for item in _items(body, key):
             take(item)
@@ -53,9 +54,9 @@ def parse_batch(body: Any, models: Collection[str]) -> Batch:
 def _items(body: Mapping[str, Any], key: str) -> list[Any]:
     items = body.get(key, [])
     if not isinstance(items, list):
-        raise WrongShapeError(f"{key} is not a list")
+        raise WrongShape(f"{key} is not a list")
     if len(items) > MAX_EVENTS:
-        raise WrongShapeError(f"{key} holds {len(items):,} events, more than {MAX_EVENTS:,}")
+        raise WrongShape(f"{key} holds {len(items):,} events, more than {MAX_EVENTS:,}")
     return items
 
 

@@ -7,23 +7,28 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from monitoring_service.window_facts import WindowFacts
+import orjson
+
 from sextant.contracts.events import Prediction, Target
 from sextant.contracts.model_bundle import Manifest, ModelBundle
 from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds
-from sextant.evaluation.drift.multivariate import DomainClassifier, MultivariateDrift
+from sextant.evaluation.drift.multivariate import DomainClassifier
 from sextant.evaluation.evaluate import Evaluation
+from sextant.evaluation.frames import ConformedFrame, to_frame
 from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.reference import Reference
+from sextant.evaluation.verdict import Verdict
+from sextant.evaluation.verdicts import KINDS
 from sextant.evaluation.window import Added, Window, WindowRows
 
 HISTORY = 180
+ORDER = {kind.name: place for place, kind in enumerate(KINDS)}
 INGEST_CHUNK = 200  # events for which the lock is held at once
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What a window is judged against: a bundle, its prepared reference, and what was found out from it."""
+class MonitoredVersion:
+    """The version that a window is judged against: bundle, prepared reference, and what was found out from it."""
 
     bundle: ModelBundle
     reference: Reference
@@ -50,7 +55,7 @@ class Subject:
         return getattr(self, name) is None and name not in self.unknowable
 
     @classmethod
-    def of(cls, bundle: ModelBundle) -> "Subject":
+    def of(cls, bundle: ModelBundle) -> "MonitoredVersion":
         """Read and prepare the bundle's reference."""
         reference = Reference.prepare(bundle.manifest, bundle.reference())
         return cls(bundle, reference, DomainClassifier(reference))
@@ -58,18 +63,53 @@ class Subject:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The window's rows at one revision, for one subject."""
+    """The window's rows at one revision, for one monitored."""
 
-    subject: Subject
+    monitored: MonitoredVersion
     rows: WindowRows
     revision: int
 
+    def frame(self) -> ConformedFrame:
+        """The rows as evaluation takes them."""
+        return to_frame(self.rows.predictions, self.rows.targets, self.monitored.manifest)
+
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WindowFacts:
+    """Facts of a window that holds rows; None for what cannot be told of so few."""
+
+    start: datetime
+    end: datetime
+    rows_per_second: float | None
+    duplicate_ratio: float
+    label_delay: float | None
+
+    @classmethod
+    def of(cls, rows: WindowRows) -> "WindowFacts":
+        """The facts of at least one row."""
+        times = [prediction.created_at for prediction in rows.predictions]
+        start, end = min(times), max(times)
+        seconds = (end - start).total_seconds()
+        return cls(
+            start=start,
+            end=end,
+            rows_per_second=(len(times) - 1) / seconds if seconds > 0 else None,
+            duplicate_ratio=1.0 - len({_record(prediction) for prediction in rows.predictions}) / len(times),
+            label_delay=rows.label_delay,
+        )
+
+
+def _record(prediction: Prediction) -> bytes:
+    """What the client sent, context included: two equal ones are one event that was sent under two ids."""
+    sent = [prediction.features, prediction.context]
+    return orjson.dumps(sent, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowEvaluation:
     """One evaluation and the bounds of the window that it judged; holds no rows, since many are kept."""
 
-    subject: Subject
+    monitored: MonitoredVersion
     revision: int
     window: WindowFacts
     evaluation: Evaluation
@@ -78,26 +118,46 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class MultivariateOutcome:
+class MultivariateEvaluation:
     """One judgement of all features together."""
 
-    subject: Subject
+    monitored: MonitoredVersion
     revision: int
-    drift: MultivariateDrift
+    verdict: Verdict
     evaluated_at: datetime
+
+
+@dataclass(frozen=True)
+class MonitorState:
+    """What a monitor holds at one moment, all of it about the same version."""
+
+    snapshot: Snapshot
+    latest: WindowEvaluation | None
+    """The last evaluation; None where the window cannot be judged now."""
+
+    multivariate: MultivariateEvaluation | None
+    history: Sequence[WindowEvaluation]
+    """The last evaluations, oldest first."""
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Every verdict that stands: the latest evaluation's, and the one on all features together."""
+        latest = self.latest.evaluation.verdicts if self.latest else ()
+        together = [self.multivariate.verdict] if self.multivariate else []
+        return sorted([*latest, *together], key=lambda verdict: ORDER[verdict.name])
 
 
 class ModelMonitor:
     """The state of one monitored model; safe to share between the request threads and the loops."""
 
-    def __init__(self, subject: Subject, window_size: int) -> None:
-        self.name = subject.manifest.name
+    def __init__(self, monitored: MonitoredVersion, window_size: int) -> None:
+        self.name = monitored.manifest.name
         self._lock = threading.Lock()
         self._window = Window(window_size)
-        self._subject = subject
-        self._latest: Outcome | None = None
-        self._multivariate: MultivariateOutcome | None = None
-        self._history: deque[Outcome] = deque(maxlen=HISTORY)
+        self._monitored = monitored
+        self._latest: WindowEvaluation | None = None
+        self._multivariate: MultivariateEvaluation | None = None
+        self._history: deque[WindowEvaluation] = deque(maxlen=HISTORY)
 
     def ingest(
         self, predictions: Sequence[Prediction], targets: Sequence[Target], now: datetime
@@ -116,59 +176,61 @@ class ModelMonitor:
     def snapshot(self) -> Snapshot:
         """A copy of the rows of the live version."""
         with self._lock:
-            subject = self._subject
-            return Snapshot(subject, self._window.rows(subject.manifest.version), self._window.revision)
+            return self._snapshot()
+
+    def _snapshot(self) -> Snapshot:
+        monitored = self._monitored
+        return Snapshot(monitored, self._window.rows(monitored.manifest.version), self._window.revision)
 
     @property
-    def subject(self) -> Subject:
+    def monitored(self) -> MonitoredVersion:
         """What the window is judged against now."""
-        return self._subject
+        return self._monitored
+
+    def state(self) -> MonitorState:
+        """Rows, evaluations and history at one moment: a switch of versions lies before it or after it."""
+        with self._lock:
+            return MonitorState(self._snapshot(), self._latest, self._multivariate, list(self._history))
 
     @property
-    def latest(self) -> Outcome | None:
+    def latest(self) -> WindowEvaluation | None:
         """The last evaluation; None where the window cannot be judged now."""
         return self._latest
 
     @property
-    def multivariate(self) -> MultivariateOutcome | None:
+    def multivariate(self) -> MultivariateEvaluation | None:
         """The last judgement of all features together."""
         return self._multivariate
 
-    @property
-    def history(self) -> list[Outcome]:
-        """The last evaluations of the live version, oldest first."""
-        with self._lock:
-            return list(self._history)
-
-    def switch_to(self, subject: Subject) -> None:
+    def switch_to(self, monitored: MonitoredVersion) -> None:
         """Judge by another bundle from now on; what was said of the old one no longer counts."""
         with self._lock:
-            self._subject = subject
+            self._monitored = monitored
             self._latest = None
             self._multivariate = None
             self._history.clear()
 
-    def learn(self, subject: Subject, **found: Any) -> None:
-        """Take fields that were found out about this subject, unless another bundle took its place meanwhile."""
+    def learn(self, monitored: MonitoredVersion, **found: Any) -> None:
+        """Take fields that were found out about this monitored, unless another bundle took its place meanwhile."""
         with self._lock:
-            if self._subject.bundle is subject.bundle:
-                self._subject = replace(self._subject, **found)
+            if self._monitored.bundle is monitored.bundle:
+                self._monitored = replace(self._monitored, **found)
 
-    def cannot_learn(self, subject: Subject, name: str, reason: str) -> None:
+    def cannot_learn(self, monitored: MonitoredVersion, name: str, reason: str) -> None:
         """Remember that a field cannot be found out, and why."""
-        self.learn(subject, unknowable={**subject.unknowable, name: reason})
+        self.learn(monitored, unknowable={**monitored.unknowable, name: reason})
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: WindowEvaluation) -> None:
         """Keep an evaluation, unless another bundle has taken the place of the judged one meanwhile."""
         with self._lock:
-            if self._subject.bundle is outcome.subject.bundle:
+            if self._monitored.bundle is outcome.monitored.bundle:
                 self._latest = outcome
                 self._history.append(outcome)
 
-    def record_multivariate(self, outcome: MultivariateOutcome | None) -> None:
+    def record_multivariate(self, outcome: MultivariateEvaluation | None) -> None:
         """Keep a judgement of all features together, likewise; None: there is none now."""
         with self._lock:
-            if outcome is None or self._subject.bundle is outcome.subject.bundle:
+            if outcome is None or self._monitored.bundle is outcome.monitored.bundle:
                 self._multivariate = outcome
 
     def forget_latest(self) -> None:

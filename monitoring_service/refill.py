@@ -18,10 +18,10 @@ from sextant.evaluation.window import Added
 
 log = structlog.get_logger(__name__)
 
-BEATS_BETWEEN = 30
+RUNS_BETWEEN = 30
 
 
-class History(Protocol):
+class StoredEvents(Protocol):
     """The part of sextant.infrastructure.event_store.EventStore that a refill needs."""
 
     def latest(self, model: str, count: int) -> list[Prediction]:
@@ -32,27 +32,27 @@ class History(Protocol):
 
 
 class Refill:
-    """Refills each model's window: on every beat until it has worked, and then on every thirtieth."""
+    """Refills each model's window: on every run until it has worked, and then on every thirtieth."""
 
-    def __init__(self, monitors: Monitors, store: History, *, window_size: int, clock: Clock) -> None:
+    def __init__(self, monitors: Monitors, store: StoredEvents, *, window_size: int, clock: Clock) -> None:
         self._monitors = monitors
         self._store = store
         self._window_size = window_size
         self._clock = clock
         self._done: set[str] = set()
         self._failure = "not tried yet"
-        self._beats = 0
+        self._tasks = 0
 
     @property
     def missing(self) -> Mapping[str, str]:
         """The models whose windows are still to be refilled, with the reason."""
         return dict.fromkeys(sorted(self._monitors.names() - self._done), self._failure)
 
-    def beat(self) -> None:
+    def run(self) -> None:
         """Refill what is due; events that are in the window already stay, since it takes each event once."""
-        self._beats += 1
+        self._tasks += 1
         for monitor in self._monitors:
-            if monitor.name not in self._done or self._beats % BEATS_BETWEEN == 0:
+            if monitor.name not in self._done or self._tasks % RUNS_BETWEEN == 0:
                 self._try(monitor)
 
     def _try(self, monitor: ModelMonitor) -> None:

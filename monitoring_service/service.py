@@ -2,24 +2,26 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry, Info, disable_created_metrics
 
-from monitoring_service.beat import Beat
 from monitoring_service.calibrator import Calibrator
 from monitoring_service.evaluator import Clock, Evaluator, MultivariateEvaluator
 from monitoring_service.ingest import Batch, parse_batch
 from monitoring_service.metrics import MonitoringMetrics
 from monitoring_service.monitors import Monitors
-from monitoring_service.refill import History, Refill
+from monitoring_service.refill import Refill, StoredEvents
 from sextant.evaluation.drift.calibration_cache import CalibrationCache
 from sextant.evaluation.window import Added
 from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 STORE_TIMEOUT = 3.0
 REFILL_SECONDS = 2.0
@@ -44,10 +46,47 @@ def publish_links(registry: CollectorRegistry, settings: Settings) -> None:
     )
 
 
+class PeriodicTask:
+    """A thread that calls a function at once, and then with a pause of `seconds` after each call."""
+
+    def __init__(self, name: str, seconds: float, work: Callable[[], None], stop: threading.Event) -> None:
+        self._seconds = seconds
+        self._work = work
+        self._stop = stop
+        # A daemon: a calibration or a MongoDB that hangs never keeps the process alive.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def name(self) -> str:
+        """What this thread does."""
+        return self._thread.name
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the end, at most this long."""
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._work()
+            except Exception as error:  # a task that dies silently is worse than one that repeats
+                log.error("background work failed", work=self.name, exc_info=error)
+            self._stop.wait(self._seconds)
+
+
 class MonitoringService:
     """Windows of all models, judged in the background; nothing runs before start()."""
 
-    def __init__(self, settings: Settings, store: History, *, clock: Clock = utc_now) -> None:
+    def __init__(self, settings: Settings, store: StoredEvents, *, clock: Clock = utc_now) -> None:
         self.settings = settings
         self.clock = clock
         self.monitors = Monitors(settings.models_dir, settings.window_size)
@@ -56,7 +95,7 @@ class MonitoringService:
         publish_links(self.metrics.registry, settings)
         self.refill = Refill(self.monitors, store, window_size=settings.window_size, clock=clock)
         self._stop = threading.Event()
-        self._beats = self._threads()
+        self._tasks = self._background_tasks()
 
     @classmethod
     def with_mongodb(cls, settings: Settings) -> "MonitoringService":
@@ -65,7 +104,7 @@ class MonitoringService:
         store = EventStore.connect(settings.mongodb_uri, settings.mongodb_database, timeout=STORE_TIMEOUT)
         return cls(settings, store)
 
-    def _threads(self) -> list[Beat]:
+    def _background_tasks(self) -> list[PeriodicTask]:
         settings = self.settings
         min_rows, count_error = settings.window_min_rows, self.metrics.count_error
         evaluator = Evaluator(self.monitors, min_rows=min_rows, clock=self.clock, count_error=count_error)
@@ -79,28 +118,28 @@ class MonitoringService:
             stop=self._stop,
         )
         return [
-            Beat("refill", REFILL_SECONDS, self.refill.beat, self._stop),
-            Beat("calibration", CALIBRATE_SECONDS, calibrator.beat, self._stop),
-            Beat("evaluation", settings.evaluate_every, evaluator.beat, self._stop),
-            Beat("multivariate evaluation", settings.multivariate_every, together.beat, self._stop),
+            PeriodicTask("refill", REFILL_SECONDS, self.refill.run, self._stop),
+            PeriodicTask("calibration", CALIBRATE_SECONDS, calibrator.run, self._stop),
+            PeriodicTask("evaluation", settings.evaluate_every, evaluator.run, self._stop),
+            PeriodicTask("multivariate evaluation", settings.multivariate_every, together.run, self._stop),
         ]
 
     def start(self) -> None:
         """Start the background threads."""
-        for beat in self._beats:
-            beat.start()
+        for task in self._tasks:
+            task.start()
 
     def stop(self) -> None:
         """Stop them, waiting a moment for what they are doing."""
         self._stop.set()
-        for beat in self._beats:
+        for task in self._tasks:
             with suppress(RuntimeError):  # was never started
-                beat.join(STOP_SECONDS)
+                task.join(STOP_SECONDS)
 
     def ingest(self, body: Any) -> dict[str, Any]:
-        """Take the events of a decoded POST /events body; raises WrongShapeError when it is no batch."""
+        """Take the events of a decoded POST /events body; raises WrongShape when it is no batch."""
         batch = parse_batch(body, self.monitors.names())
-        if batch.rejected and self.monitors.has_new():  # published since the last beat
+        if batch.rejected and self.monitors.has_new():  # published since the last evaluation
             self.monitors.follow()
             batch = parse_batch(body, self.monitors.names())
         became = self._add(batch)
@@ -127,6 +166,6 @@ class MonitoringService:
 
     def problems(self) -> dict[str, str]:
         """What keeps the service from being ready, by part; empty when it is."""
-        stopped = {beat.name: "has stopped" for beat in self._beats if not beat.is_alive}
+        stopped = {task.name: "has stopped" for task in self._tasks if not task.is_alive}
         waiting = {f"window of {name}": f"not refilled yet, {why}" for name, why in self.refill.missing.items()}
         return stopped | waiting

@@ -1,6 +1,7 @@
 """Minimal model bundles for tests: a real folder with manifest, a dummy model and synthetic reference rows."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,10 @@ from sextant.contracts.model_bundle import (
     publish,
 )
 from sextant.contracts.schema import Feature, FeatureSchema, Task
+
+if TYPE_CHECKING:
+    from sextant.evaluation.evaluate import Evaluation
+    from sextant.evaluation.reference import Reference
 
 ZONES = tuple(str(zone) for zone in range(1, 41))
 PAYMENT_TYPES = ("1", "2", "3")
@@ -103,18 +108,38 @@ def publish_bundle(
     (staged / ONNX_MODEL).write_bytes(onnx)
     (staged / MODEL_CARD).write_text(f"# {name} {version}\n\nMade for tests.\n")
     reference.to_parquet(staged / REFERENCE)
-    manifest = Manifest(
+    manifest = make_manifest(
+        schema,
         name=name,
         version=version,
         task=task,
-        feature_schema=schema,
         target="duration in minutes" if task == "regression" else "species",
         classes=tuple(sorted(set(reference["target"]))) if task == "classification" else None,
         segments=("payment_type",) if "payment_type" in reference else (),
-        metrics={},
-        data_source="tests",
-        data_period="none",
-        libraries={},
         files={path.name: file_sha256(path) for path in sorted(staged.iterdir())},
     )
     return publish(models_dir, manifest, staged)
+
+
+def make_manifest(schema: FeatureSchema, **fields: Any) -> Manifest:
+    """A manifest of a regression model with these features, unless the fields say otherwise."""
+    made: dict[str, Any] = {
+        "name": "taxi",
+        "version": "v1",
+        "task": "regression",
+        "feature_schema": schema,
+        "target": "a number",
+        "metrics": {},
+        "data_source": "tests",
+        "data_period": "none",
+        "libraries": {},
+        "files": {},
+    }
+    return Manifest(**made | fields)
+
+
+def evaluated(reference: "Reference", rows: pd.DataFrame, *learned: Any, **more: Any) -> "Evaluation":
+    """The evaluation of rows that have no types yet, with what evaluate() takes beside them."""
+    from sextant.evaluation.evaluate import evaluate  # takes seconds to import, and few tests need it
+
+    return evaluate(reference, reference.conform(rows), *learned, **more)

@@ -1,4 +1,4 @@
-"""A monitoring service without threads and without MongoDB: the test strikes its beats."""
+"""A monitoring service without threads and without MongoDB: the test runs its tasks."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -40,7 +40,7 @@ class FakeStore:
 
 
 class Harness:
-    """A service whose beats the test strikes itself."""
+    """A service whose tasks the test runs itself."""
 
     def __init__(self, settings: Settings, store: FakeStore) -> None:
         self.service = MonitoringService(settings, store, clock=lambda: NOW)
@@ -68,7 +68,7 @@ class Harness:
         self.learn(calibration=calibration)
 
     def learn(self, **found: Any) -> None:
-        self.monitor().learn(self.monitor().subject, **found)
+        self.monitor().learn(self.monitor().monitored, **found)
 
     def post(self, body: Any) -> dict[str, Any]:
         response = self.client.post("/events", json=body)
@@ -79,6 +79,10 @@ class Harness:
     def drift(self, name: str = "taxi") -> dict[str, Any]:
         answer: dict[str, Any] = self.client.get(f"/models/{name}/drift").json
         return answer
+
+    def verdicts(self, kind: str, model: str = "taxi") -> list[dict[str, Any]]:
+        """The verdicts of one kind in the drift JSON."""
+        return [verdict for verdict in self.drift(model)["verdicts"] if verdict["name"] == kind]
 
     def samples(self) -> dict[tuple[str, str], float]:
         """Metric values by name and the most telling of their labels, of all rows; see segment_samples()."""

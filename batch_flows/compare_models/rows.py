@@ -144,7 +144,7 @@ def _frame(rows: Sequence[tuple[Prediction, float | str]], manifest: Manifest) -
         }
         for made, truth in rows
     ]
-    return conform(pd.DataFrame(found), manifest.feature_schema, manifest.task)
+    return conform(pd.DataFrame(found), manifest)
 
 
 def _is_whole(frame: pd.DataFrame) -> "pd.Series[bool]":

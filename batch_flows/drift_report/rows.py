@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from sextant.contracts.events import Prediction
 
 if TYPE_CHECKING:  # see steps
-    import pandas as pd
+    from sextant.evaluation.frames import ConformedFrame
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 class EvaluatedRows:
     """The rows as a frame, of how many predictions, and what was counted while reading them."""
 
-    frame: "pd.DataFrame"
+    frame: "ConformedFrame"
     predictions: int
     other_versions: Mapping[str, int]
     skipped: int = 0

@@ -15,10 +15,9 @@ from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.settings import Settings
 
 if TYPE_CHECKING:  # the process that schedules imports this module too, and does without 150 MB of libraries
-    import pandas as pd
-
     from sextant.evaluation.drift.calibration import Calibration
     from sextant.evaluation.drift.calibration_cache import CalibrationCache
+    from sextant.evaluation.frames import ConformedFrame
     from sextant.evaluation.performance.estimation import PerformanceEstimator
     from sextant.evaluation.reference import Reference
 
@@ -54,11 +53,11 @@ def _unused(manifest: Manifest) -> set[str]:
 
 def _joined(
     store: EventStore, kept: Sequence[Prediction], manifest: Manifest, skipped: Skipped
-) -> "tuple[pd.DataFrame, int]":
+) -> "tuple[ConformedFrame, int]":
     from sextant.evaluation.frames import to_frame
 
     targets = store.targets_for(map(_id_of, kept), skip=skipped.add)
-    return to_frame(kept, targets, manifest.feature_schema, manifest.segments), len(targets)
+    return to_frame(kept, targets, manifest), len(targets)
 
 
 def _id_of(prediction: Prediction) -> str:

@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batch_flows.drift_report.rows import EvaluatedRows
-from batch_flows.drift_report.verdicts import verdict_facts, verdict_metrics
 from batch_flows.reports.record import ReportRecord
 from batch_flows.time_range import TimeRange
 from sextant.contracts.model_bundle import Manifest
+from sextant.evaluation.verdict import as_dicts
 
 if TYPE_CHECKING:
-    from sextant.evaluation.by_segment import SegmentEvaluation
     from sextant.evaluation.evaluate import Evaluation
 
 FLOW = "drift-report"
@@ -38,10 +37,9 @@ class DriftSummary:
             "Evaluated": self._evaluated(),
             "Label coverage": self._label_coverage(),
             "Dataset drift": self._verdict(),
-            "Segments": self._segments(),
-            "Performance": self._performance(),
+            "Performance": self._measures(estimated=False),
             "Estimated performance": self._estimate(),
-            **verdict_facts(self.evaluation),
+            **self._verdicts(),
             "Left out": self._left_out(),
             "Skipped": self._skipped(),
             "Not judged": "; ".join(f"{column} ({reason})" for column, reason in self.evaluation.errors.items()),
@@ -57,17 +55,9 @@ class DriftSummary:
         )
 
     def scores(self) -> list[dict[str, Any]]:
-        """A row for each column: its drift score against its threshold."""
-        return [
-            {
-                "column": drift.column,
-                "method": drift.method,
-                "score": drift.score,
-                "threshold": drift.threshold,
-                "drifted": drift.drifted,
-            }
-            for drift in self.evaluation.drift.values()
-        ]
+        """A row for each verdict, for a table that people read."""
+        columns = ("name", "subject", "value", "threshold", "threshold_ratio", "detected", "method")
+        return [{name: getattr(verdict, name) for name in columns} for verdict in self.evaluation.verdicts]
 
     def record(self, created_at: datetime) -> ReportRecord:
         """What is kept of the report; the same window of the same version is the same report, made again."""
@@ -92,11 +82,18 @@ class DriftSummary:
             "dataset_drift": found.dataset_drift,
             "drifted_features": len(found.drifted_columns),
             "drifted_features_ratio": found.drifted_ratio,
-            "drift": {row["column"]: row for row in self.scores()},
-            "performance": {**found.performance.measures, **found.estimated},
-            "reference_performance": {**found.reference_performance.measures, **found.reference_estimated},
-            **verdict_metrics(found),
-            "segments": [segment_row(name, segment) for name, segment in found.segments.items()],
+            "verdicts": as_dicts(found.verdicts),
+            "performance": found.measures[""],
+            "reference_performance": found.reference_measures[""],
+            "segments": [
+                {
+                    "segment": name,
+                    **asdict(size),
+                    "performance": found.measures[name],
+                    "reference_performance": found.reference_measures[name],
+                }
+                for name, size in found.segments.items()
+            ],
             "label_coverage_ratio": found.label_coverage,
             "predictions_in_window": self.rows.predictions,
             "predictions_of_other_versions": sum(self.rows.other_versions.values()),
@@ -106,11 +103,10 @@ class DriftSummary:
 
     def status(self) -> dict[str, str]:
         """The verdicts in a few words, and whether they are good, bad or none, for a list of reports."""
-        from sextant.evaluation.alarms import other_alarms
+        from sextant.evaluation.verdicts import alarms
 
-        alarms = [*(["drift"] if self.evaluation.dataset_drift else []), *other_alarms(self.evaluation)]
-        if alarms:
-            return {"text": "; ".join(alarms), "kind": "bad"}
+        if found := alarms(self.evaluation.verdicts):
+            return {"text": "; ".join(kind.title.lower() for kind, _ in found), "kind": "bad"}
         if self.evaluation.dataset_drift is None:
             return {"text": "not judged", "kind": "quiet"}
         return {"text": "no drift", "kind": "good"}
@@ -128,18 +124,29 @@ class DriftSummary:
         of = " of the sample" if self.rows.sampled else ""
         return f"{self.evaluation.label_coverage:.1%}{of} ({self.evaluation.labelled_rows:,} targets)"
 
-    def _segments(self) -> str:
-        segments = self.evaluation.segments
-        drifted = [name for name, segment in segments.items() if segment.drifted]
-        return f"{len(segments)}, drifted: {', '.join(drifted) or 'none'}" if segments else ""
+    def _verdicts(self) -> dict[str, str]:
+        """A fact for each kind of verdict beside dataset drift: what is detected, or what it says of the model."""
+        from sextant.evaluation.verdicts import DATASET_DRIFT, KINDS, in_words
 
-    def _performance(self) -> str:
-        return _beside(self.evaluation.performance.measures, self.evaluation.reference_performance.measures)
+        facts = {}
+        for kind in KINDS:
+            if kind.name == DATASET_DRIFT or kind.summed_up_by:
+                continue
+            verdicts = self.evaluation.of(kind.name)
+            told = [v for v in verdicts if v.detected or not v.subject]
+            words = "; ".join(f"{v.subject}: {in_words(v)}" if v.subject else in_words(v) for v in told)
+            judged = sum(v.detected is not None for v in verdicts)
+            facts[kind.title] = words or (f"{kind.no} in {judged:,} judged" if judged else "")
+        return facts
 
     def _estimate(self) -> str:
-        if self.no_estimate is not None:
-            return f"none: {self.no_estimate}"
-        return _beside(self.evaluation.estimated, self.evaluation.reference_estimated)
+        return self._measures(estimated=True) if self.no_estimate is None else f"none: {self.no_estimate}"
+
+    def _measures(self, *, estimated: bool) -> str:
+        from sextant.evaluation.performance.estimation import ALL_ROWS, ESTIMATED
+
+        now, reference = self.evaluation.measures[ALL_ROWS], self.evaluation.reference_measures[ALL_ROWS]
+        return _beside({name: now[name] for name in now if name.startswith(ESTIMATED) is estimated}, reference)
 
     def _left_out(self) -> str:
         counts = (f"{count:,} of version {version}" for version, count in sorted(self.rows.other_versions.items()))
@@ -154,19 +161,6 @@ class DriftSummary:
         model = f"--model {self.manifest.name} --model-version {self.manifest.version}"
         window = f"--start {self.window.start.isoformat()} --end {self.window.end.isoformat()}"
         return f"python -m batch_flows.drift_report {model} {window}"
-
-
-def segment_row(name: str, segment: "SegmentEvaluation") -> dict[str, Any]:
-    """One segment as it is stored: how many rows, what drifted, and how well the model did or is expected to."""
-    return {
-        "segment": name,
-        "rows": segment.rows,
-        "drifted": segment.drifted,
-        "drifted_columns": segment.drifted_columns,
-        "fairness_gap": asdict(segment.fairness_gap) if segment.fairness_gap else None,
-        "measures": {**segment.performance.measures, **segment.estimated},
-        "reference_measures": {**segment.reference_performance.measures, **segment.reference_estimated},
-    }
 
 
 def nothing_found(manifest: Manifest, window: TimeRange, rows: EvaluatedRows) -> str:

@@ -113,10 +113,14 @@ class ReportRecord(BaseModel):
         return {str(source) for source in found} if isinstance(found, list) else set()
 
     def _columns(self) -> dict[str, Document]:
-        columns = self.metrics.get("drift")
-        if not isinstance(columns, dict):
-            return {}
-        return {name: column for name, column in columns.items() if isinstance(column, dict)}
+        """The verdict on each column's drift; older documents hold them by column."""
+        match self.metrics:
+            case {"verdicts": list(verdicts)}:
+                drift = [found for found in verdicts if isinstance(found, dict) and found.get("name") == "drift"]
+                return {str(verdict.get("column")): verdict for verdict in drift}
+            case {"drift": dict(columns)}:
+                return {name: column for name, column in columns.items() if isinstance(column, dict)}
+        return {}
 
 
 _FIELDS = [name for name in ReportRecord.model_fields if name != "id"]

@@ -4,20 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitoring_service.model_monitor import ModelMonitor, MultivariateOutcome, Outcome
-from monitoring_service.pages.badges import Badge, growth_badge, model_badges, segment_badge
+from monitoring_service.model_monitor import MonitorState, WindowEvaluation
 from monitoring_service.views import waiting_reason
 from sextant.contracts.schema import Task
-from sextant.evaluation.by_segment import SegmentEvaluation
+from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.evaluate import Evaluation
-from sextant.evaluation.performance.error_growth import ErrorGrowth
-from sextant.evaluation.performance.estimation import ESTIMATED
+from sextant.evaluation.performance.estimation import ALL_ROWS, ESTIMATED
 from sextant.evaluation.performance.measures import HEADLINE
-from sextant.evaluation.quality import ColumnQuality
+from sextant.evaluation.quality import DATA_QUALITY, ColumnQuality
+from sextant.evaluation.verdict import Verdict
+from sextant.evaluation.verdicts import BY_NAME, DATASET_DRIFT, KINDS, alarms, in_words
 from sextant.pages.charts import Chart, Points, Sparkline, line_chart, sparkline
 from sextant.pages.words import age, duration, number, pace
 
 TITLES: dict[Task, str] = {"regression": "Mean absolute error", "classification": "Accuracy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A verdict in a word or two, and how it looks: good, bad or quiet."""
+
+    text: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +53,22 @@ class MeasureRow:
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """One segment: how many rows, the headline measure, and what drifted in it."""
+    """One segment: how many rows, the headline measure, and the verdicts on it by their titles."""
 
     name: str
     rows: str
     now: str
     estimated: str
     reference: str
-    fairness: Badge
-    drift: Badge
+    verdicts: Sequence[tuple[str, Badge]]
 
 
 @dataclass(frozen=True)
-class Performance:
+class PerformanceSection:
     """How well the model does: its headline measure over time, and all measures now."""
 
     headline: str
     chart: Chart | None
-    verdicts: Sequence[tuple[str, Badge]]
     measures: Sequence[MeasureRow]
 
 
@@ -76,48 +82,65 @@ class ModelCard:
     facts: Sequence[tuple[str, str]]
     has_rows: bool
     features: Sequence[FeatureRow] = ()
-    together: str = ""
-    performance: Performance | None = None
+    verdicts: Sequence[tuple[str, Badge]] = ()
+    performance: PerformanceSection | None = None
     segments: Sequence[SegmentRow] = ()
     errors: Sequence[tuple[str, str]] = ()
 
 
-def card(monitor: ModelMonitor, min_rows: int, now: datetime) -> ModelCard:
+def card(state: MonitorState, min_rows: int, now: datetime) -> ModelCard:
     """The card of a model, also when there is nothing to show yet."""
-    latest, snapshot = monitor.latest, monitor.snapshot()
-    rows = len(snapshot.rows.predictions)
+    snapshot, latest = state.snapshot, state.latest
+    manifest, rows = snapshot.monitored.manifest, len(snapshot.rows.predictions)
     facts = [("Window", f"{rows:,} rows")]
     if snapshot.rows.start:
         facts.append(("Oldest row", age(now, snapshot.rows.start)))
     if snapshot.rows.other_versions:
         facts.append(("Other versions", f"{snapshot.rows.other_versions:,} rows"))
-    version = snapshot.subject.manifest.version
     if latest is None:
-        facts.append(("Evaluation", waiting_reason(monitor, min_rows)))
-        return ModelCard(monitor.name, version, [Badge("no evaluation yet", "quiet")], facts, rows > 0)
-    evaluation, together, history = latest.evaluation, monitor.multivariate, monitor.history
-    task = snapshot.subject.manifest.task
+        facts.append(("Evaluation", waiting_reason(snapshot, min_rows)))
+        return ModelCard(manifest.name, manifest.version, [Badge("no evaluation yet", "quiet")], facts, rows > 0)
+    evaluation = latest.evaluation
     return ModelCard(
-        name=monitor.name,
-        version=version,
-        badges=model_badges(evaluation, together),
+        name=manifest.name,
+        version=manifest.version,
+        badges=_badges(evaluation, state.verdicts),
         facts=[*facts, *_facts(latest, now)],
         has_rows=rows > 0,
-        features=_features(latest, history),
-        together=_together(together, now),
-        performance=_performance(evaluation, history, task),
-        segments=[_segment(name, found, task) for name, found in evaluation.segments.items()],
-        errors=sorted(
-            {
-                **latest.subject.unknowable,
-                **evaluation.performance.errors,
-                **evaluation.errors,
-            }.items()
-        ),
+        features=_features(evaluation, state.history),
+        verdicts=_verdicts(state.verdicts),
+        performance=_performance(evaluation, state.history, manifest.task),
+        segments=[_segment(name, evaluation, manifest.task) for name in evaluation.segments],
+        errors=sorted({**latest.monitored.unknowable, **evaluation.undefined, **evaluation.errors}.items()),
     )
 
 
-def _facts(latest: Outcome, now: datetime) -> list[tuple[str, str]]:
+def _badges(evaluation: Evaluation, verdicts: Sequence[Verdict]) -> list[Badge]:
+    """Each kind of verdict that alarms, after the word that there is no drift, or no verdict on it."""
+    found = [Badge(kind.title.lower(), "bad") for kind, _ in alarms(verdicts)]
+    if evaluation.dataset_drift:
+        return found
+    quiet = "no verdict" if evaluation.calibrated else "not calibrated yet"
+    first = Badge(quiet, "quiet") if evaluation.dataset_drift is None else Badge("no drift", "good")
+    return [first, *found]
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> list[tuple[str, Badge]]:
+    """The verdicts on the model, and the detected ones on its columns; drift and segments have their own rows."""
+    return [
+        (f"{kind.title} of {verdict.subject}" if verdict.subject else kind.title, _badge(verdict))
+        for verdict in verdicts
+        if (kind := BY_NAME[verdict.name]).name not in (DRIFT, DATASET_DRIFT)
+        and not verdict.segment
+        and (verdict.detected or not verdict.column)
+    ]
+
+
+def _badge(verdict: Verdict) -> Badge:
+    return Badge(in_words(verdict), "quiet" if verdict.detected is None else "bad" if verdict.detected else "good")
+
+
+def _facts(latest: WindowEvaluation, now: datetime) -> list[tuple[str, str]]:
     evaluation, window = latest.evaluation, latest.window
     facts = [
         ("Last evaluation", age(now, latest.evaluated_at)),
@@ -132,27 +155,27 @@ def _facts(latest: Outcome, now: datetime) -> list[tuple[str, str]]:
     return facts
 
 
-def _features(latest: Outcome, history: Sequence[Outcome]) -> list[FeatureRow]:
-    bad = {verdict.feature for verdict in latest.evaluation.data_quality if verdict.detected}
+def _features(evaluation: Evaluation, history: Sequence[WindowEvaluation]) -> list[FeatureRow]:
+    bad = {verdict.column for verdict in evaluation.of(DATA_QUALITY) if verdict.detected}
     return [
         FeatureRow(
             name=column.column,
             method=column.method,
-            score=number(column.score),
+            score=number(column.value),
             threshold="not yet" if column.threshold is None else number(column.threshold),
-            drifted=column.drifted,
-            quality=_quality(latest.evaluation.quality.get(column.column)),
+            drifted=column.detected,
+            quality=_quality(evaluation.quality.get(column.column)),
             bad_quality=column.column in bad,
             line=sparkline(_shares(column.column, history)),
         )
-        for column in latest.evaluation.drift.values()
+        for column in evaluation.of(DRIFT)
+        if column.value is not None
     ]
 
 
-def _shares(name: str, history: Sequence[Outcome]) -> list[float]:
-    columns = (outcome.evaluation.drift.get(name) for outcome in history)
-    shares = (column.share_of_threshold for column in columns if column)
-    return [share for share in shares if share is not None]
+def _shares(name: str, history: Sequence[WindowEvaluation]) -> list[float]:
+    columns = (before.evaluation.verdict(DRIFT, column=name) for before in history)
+    return [column.threshold_ratio for column in columns if column and column.threshold_ratio is not None]
 
 
 def _quality(quality: ColumnQuality | None) -> str:
@@ -166,23 +189,15 @@ def _quality(quality: ColumnQuality | None) -> str:
     return ", ".join(f"{share:.1%} {name}" for name, share in shares.items() if share)
 
 
-def _together(outcome: MultivariateOutcome | None, now: datetime) -> str:
-    if outcome is None:
-        return ""
-    drift = outcome.drift
-    limit = "not calibrated yet" if drift.threshold is None else f"of {drift.threshold:.3f}"
-    return f"{drift.score:.3f} {limit}, {age(now, outcome.evaluated_at)}"
-
-
-def _performance(evaluation: Evaluation, history: Sequence[Outcome], task: Task) -> Performance | None:
-    now = {**evaluation.performance.measures, **evaluation.estimated}
-    then = {**evaluation.reference_performance.measures, **evaluation.reference_estimated}
+def _performance(
+    evaluation: Evaluation, history: Sequence[WindowEvaluation], task: Task
+) -> PerformanceSection | None:
+    now, then = evaluation.measures[ALL_ROWS], evaluation.reference_measures[ALL_ROWS]
     if not now:
         return None
-    return Performance(
+    return PerformanceSection(
         headline=TITLES[task],
         chart=_course(history, HEADLINE[task], then.get(HEADLINE[task])),
-        verdicts=[(name, growth_badge(found)) for name, found in _growths(evaluation).items() if found],
         measures=[
             MeasureRow(name.replace("_", " "), number(value), number(then.get(name)))
             for name, value in now.items()
@@ -190,21 +205,15 @@ def _performance(evaluation: Evaluation, history: Sequence[Outcome], task: Task)
     )
 
 
-def _growths(evaluation: Evaluation) -> dict[str, ErrorGrowth | None]:
-    return {
-        "Error against reference": evaluation.performance_degradation,
-        "Unexplained by the features": evaluation.concept_drift,
-        "Estimated against reference": evaluation.estimated_degradation,
-    }
-
-
-def _course(history: Sequence[Outcome], measure: str, reference: float | None) -> Chart | None:
+def _course(history: Sequence[WindowEvaluation], measure: str, reference: float | None) -> Chart | None:
     """The measure over time, realised and estimated."""
     if not reference:
         return None
-    realised = [(o.evaluated_at, o.evaluation.performance.measures.get(measure)) for o in history]
-    estimated = [(o.evaluated_at, o.evaluation.estimated.get(ESTIMATED + measure)) for o in history]
-    lines = {"realised": _known(realised), "estimated": _known(estimated)}
+    names = {"realised": measure, "estimated": ESTIMATED + measure}
+    lines = {
+        line: _known([(o.evaluated_at, o.evaluation.measures[ALL_ROWS].get(name)) for o in history])
+        for line, name in names.items()
+    }
     over = (history[0].evaluated_at, history[-1].evaluated_at)
     return line_chart({name: points for name, points in lines.items() if points}, level=reference, over=over)
 
@@ -213,14 +222,15 @@ def _known(points: Sequence[tuple[datetime, float | None]]) -> Points:
     return [(at, value) for at, value in points if value is not None]
 
 
-def _segment(name: str, found: SegmentEvaluation, task: Task) -> SegmentRow:
-    measure = HEADLINE[task]
+def _segment(name: str, evaluation: Evaluation, task: Task) -> SegmentRow:
+    now, reference, measure = evaluation.measures[name], evaluation.reference_measures[name], HEADLINE[task]
+    kinds = [kind for kind in KINDS if "segment" in kind.labels]
+    found = [(kind.title, verdict) for kind in kinds if (verdict := evaluation.verdict(kind.name, segment=name))]
     return SegmentRow(
         name=name,
-        rows=f"{found.rows:,}",
-        now=number(found.performance.measures.get(measure)),
-        estimated=number(found.estimated.get(ESTIMATED + measure)),
-        reference=number(found.reference_performance.measures.get(measure)),
-        fairness=growth_badge(found.fairness_gap),
-        drift=segment_badge(found),
+        rows=f"{evaluation.segments[name].rows:,}",
+        now=number(now.get(measure)),
+        estimated=number(now.get(ESTIMATED + measure)),
+        reference=number(reference.get(measure)),
+        verdicts=[(title, _badge(verdict)) for title, verdict in found],
     )

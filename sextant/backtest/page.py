@@ -12,12 +12,11 @@ from sextant.backtest.summary import (
     AlarmSummary,
     BacktestSummary,
     SignalSummary,
-    performance,
-    reference_performance,
-    signals,
+    signal_name,
+    verdicts_of,
 )
 from sextant.evaluation.evaluate import Evaluation
-from sextant.evaluation.performance.estimation import ESTIMATED
+from sextant.evaluation.performance.estimation import ALL_ROWS, ESTIMATED
 from sextant.evaluation.performance.measures import HEADLINE
 from sextant.pages.charts import Chart, Points, Span, line_chart
 from sextant.pages.words import number
@@ -70,9 +69,12 @@ def _span(result: BacktestResult) -> Span:
 
 
 def _signal_panel(result: BacktestResult, summary: BacktestSummary, signal: SignalSummary) -> Panel:
-    episodes = [(e.start, e.end) for e in summary.episodes if e.kind == signal.kind]
+    episodes = [(e.start, e.end) for e in summary.episodes if e.kind is signal.kind]
     points = [
-        (s.at, f.share) for s in result.steps for f in signals(s.evaluation, signal.kind) if f.name == signal.name
+        (step.at, verdict.threshold_ratio)
+        for step in result.steps
+        for verdict in verdicts_of(step.evaluation, signal.kind)
+        if verdict.threshold_ratio is not None and signal_name(verdict, signal.kind) == signal.name
     ]
     return Panel(
         name=signal.name,
@@ -91,7 +93,7 @@ def _performance_panel(result: BacktestResult) -> Panel | None:
     present = {line: points for line, points in lines.items() if points}
     if not present:
         return None
-    level = reference_performance(result.steps[-1].evaluation).get(name)
+    level = result.steps[-1].evaluation.reference_measures[ALL_ROWS].get(name)
     if not level:
         return None
     facts = f"{' and '.join(present)} against {number(level)} on the reference"
@@ -103,4 +105,4 @@ def _course(steps: Sequence[Step], name: str) -> Points:
 
 
 def _measure(evaluation: Evaluation, name: str) -> float | None:
-    return performance(evaluation).get(name)
+    return evaluation.measures[ALL_ROWS].get(name)

@@ -77,7 +77,7 @@ class Judge:
 
     def evaluate(self, rows: WindowRows) -> Evaluation:
         """Judge rows of which there is at least one."""
-        frame = to_frame(rows.predictions, rows.targets, self.reference.manifest.feature_schema)
+        frame = to_frame(rows.predictions, rows.targets, self.reference.manifest)
         return evaluate(self.reference, frame, self.calibration, estimator=self.estimator)
 
 

@@ -7,31 +7,19 @@ from itertools import groupby
 from statistics import median
 
 from sextant.backtest.replay import BacktestResult, Step
-from sextant.evaluation.drift.column import ColumnDrift
 from sextant.evaluation.evaluate import Evaluation
+from sextant.evaluation.performance.estimation import ALL_ROWS
+from sextant.evaluation.verdict import Verdict
+from sextant.evaluation.verdicts import KINDS, Kind
 
-DATASET_DRIFT = "dataset drift"
-CONCEPT_DRIFT = "concept drift"
-KINDS = (DATASET_DRIFT, CONCEPT_DRIFT)
-ERROR = "error against the reference"
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One score against its threshold in one evaluation; `share` is the score in multiples of the threshold."""
-
-    name: str
-    score: float
-    threshold: float
-    share: float
-    fired: bool
+ALARMS = tuple(kind for kind in KINDS if not kind.summed_up_by)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A signal that fired in an episode: its worst evaluation, and in how many it did."""
+    """A verdict that was detected in an episode: at its worst, and in how many evaluations."""
 
-    worst: Signal
+    worst: Verdict
     evaluations: int
 
 
@@ -39,7 +27,7 @@ class Cause:
 class Episode:
     """Alarms of one kind in consecutive evaluations, from the first to the last, what fired worst first."""
 
-    kind: str
+    kind: Kind
     start: datetime
     end: datetime
     evaluations: int
@@ -51,9 +39,12 @@ class Episode:
 class AlarmSummary:
     """How often one kind of alarm fired, and how often chance alone would have made it fire."""
 
-    kind: str
+    kind: Kind
     judged: int
     alarms: int
+    reason: str
+    """Why it was not judged, where it never was."""
+
     expected: float
     episodes: int
 
@@ -67,7 +58,7 @@ class AlarmSummary:
 class SignalSummary:
     """How near one signal came to its threshold, over all evaluations that could judge it."""
 
-    kind: str
+    kind: Kind
     name: str
     judged: int
     alarms: int
@@ -112,98 +103,86 @@ class BacktestSummary:
 
 def summarise(result: BacktestResult) -> BacktestSummary:
     """Sum up a replay, which may have no evaluation at all."""
-    found = {kind: episodes(result.steps, kind) for kind in KINDS}
+    kinds = [kind for kind in ALARMS if any(verdicts_of(step.evaluation, kind) for step in result.steps)]
+    found = {kind.name: episodes(result.steps, kind) for kind in kinds}
     return BacktestSummary(
-        alarms=[_alarms(result, kind, len(found[kind])) for kind in KINDS],
-        signals=_signal_summaries(result.steps),
-        episodes=sorted((episode for kind in KINDS for episode in found[kind]), key=lambda e: e.start),
+        alarms=[_alarms(result, kind, len(found[kind.name])) for kind in kinds],
+        signals=[signal for kind in kinds for signal in sorted(_signals(result.steps, kind), key=_urgency)],
+        episodes=sorted((episode for kind in kinds for episode in found[kind.name]), key=lambda e: e.start),
         measures=_measures(result.steps),
         label_coverage=median(step.evaluation.label_coverage for step in result.steps) if result.steps else 0.0,
         failures=_failures(result.steps),
     )
 
 
-def signals(evaluation: Evaluation, kind: str) -> list[Signal]:
-    """What an evaluation says about one kind of alarm; nothing where it cannot judge."""
-    if kind == DATASET_DRIFT:
-        return [_column_signal(column) for column in evaluation.judged]
-    concept = evaluation.performance_degradation
-    if concept is None or concept.threshold is None:
-        return []
-    share = concept.ratio / concept.threshold if concept.threshold else 0.0
-    return [Signal(ERROR, concept.ratio, concept.threshold, share, bool(concept.drifted))]
+def verdicts_of(evaluation: Evaluation, kind: Kind) -> list[Verdict]:
+    """What an evaluation says about one kind of alarm: the verdicts that it sums up, or else its own."""
+    parts = [part.name for part in KINDS if part.summed_up_by == kind.name] or [kind.name]
+    return [verdict for name in parts for verdict in evaluation.of(name)]
 
 
-def _column_signal(column: ColumnDrift) -> Signal:
-    threshold = float("nan") if column.threshold is None else column.threshold
-    return Signal(column.column, column.score, threshold, column.share_of_threshold or 0.0, bool(column.drifted))
+def signal_name(verdict: Verdict, kind: Kind) -> str:
+    """What a verdict is called in a table: what it is about, or for the model its kind."""
+    return verdict.subject or kind.title.lower()
 
 
-def fired(evaluation: Evaluation, kind: str) -> bool:
+def fired(evaluation: Evaluation, kind: Kind) -> bool:
     """Whether this kind of alarm fired."""
-    return any(signal.fired for signal in signals(evaluation, kind))
+    return any(verdict.detected for verdict in verdicts_of(evaluation, kind))
 
 
-def episodes(steps: Sequence[Step], kind: str) -> list[Episode]:
+def episodes(steps: Sequence[Step], kind: Kind) -> list[Episode]:
     """The runs of consecutive evaluations with an alarm of this kind."""
     runs = groupby(steps, key=lambda step: fired(step.evaluation, kind))
     return [_episode(kind, list(run), steps[-1]) for alarmed, run in runs if alarmed]
 
 
-def _episode(kind: str, run: Sequence[Step], last: Step) -> Episode:
-    alarms = [signal for step in run for signal in signals(step.evaluation, kind) if signal.fired]
-    causes = [Cause(_worst(of_one), len(of_one)) for of_one in _by_name(alarms).values()]
+def _episode(kind: Kind, run: Sequence[Step], last: Step) -> Episode:
+    alarms = [verdict for step in run for verdict in verdicts_of(step.evaluation, kind) if verdict.detected]
+    causes = [Cause(max(of_one, key=_ratio), len(of_one)) for of_one in _by_subject(alarms).values()]
     return Episode(
         kind=kind,
         start=run[0].at,
         end=run[-1].at,
         evaluations=len(run),
         ongoing=run[-1] is last,
-        causes=sorted(causes, key=lambda cause: -cause.worst.share),
+        causes=sorted(causes, key=lambda cause: -_ratio(cause.worst)),
     )
 
 
-def _worst(of_one: Iterable[Signal]) -> Signal:
-    return max(of_one, key=lambda signal: signal.share)
+def _ratio(verdict: Verdict) -> float:
+    return verdict.threshold_ratio or 0.0
 
 
-def _by_name(found: Iterable[Signal]) -> dict[str, list[Signal]]:
-    by_name: dict[str, list[Signal]] = {}
-    for signal in found:
-        by_name.setdefault(signal.name, []).append(signal)
-    return by_name
+def _by_subject(found: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+    by_subject: dict[str, list[Verdict]] = {}
+    for verdict in found:
+        by_subject.setdefault(verdict.subject, []).append(verdict)
+    return by_subject
 
 
-def _alarms(result: BacktestResult, kind: str, episodes: int) -> AlarmSummary:
-    verdicts = [found for step in result.steps if (found := signals(step.evaluation, kind))]
-    alarms = sum(any(signal.fired for signal in found) for found in verdicts)
-    return AlarmSummary(kind, len(verdicts), alarms, result.plan.rate * len(verdicts), episodes)
+def _alarms(result: BacktestResult, kind: Kind, episodes: int) -> AlarmSummary:
+    found = [verdicts_of(step.evaluation, kind) for step in result.steps]
+    judged = [any(verdict.detected for verdict in of_one) for of_one in map(_judged, found) if of_one]
+    reason = "" if judged else next((verdict.reason for of_one in found for verdict in of_one), "")
+    return AlarmSummary(kind, len(judged), sum(judged), reason, result.plan.rate * len(judged), episodes)
 
 
-def _signal_summaries(steps: Sequence[Step]) -> list[SignalSummary]:
-    """The signals of each kind, those that alarmed most and came nearest to it first."""
-    return [summary for kind in KINDS for summary in sorted(_of_kind(steps, kind), key=_urgency)]
+def _judged(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    return [verdict for verdict in verdicts if verdict.detected is not None]
 
 
-def _of_kind(steps: Sequence[Step], kind: str) -> Iterator[SignalSummary]:
-    for name, found in _by_name(signal for step in steps for signal in signals(step.evaluation, kind)).items():
-        shares = [signal.share for signal in found]
-        alarms = sum(signal.fired for signal in found)
-        yield SignalSummary(kind, name, len(found), alarms, median(shares), max(shares))
+def _signals(steps: Sequence[Step], kind: Kind) -> Iterator[SignalSummary]:
+    """How near each subject came to an alarm of this kind."""
+    verdicts = (verdict for step in steps for verdict in _judged(verdicts_of(step.evaluation, kind)))
+    for found in _by_subject(verdicts).values():
+        ratios = [_ratio(verdict) for verdict in found]
+        alarms = sum(bool(verdict.detected) for verdict in found)
+        yield SignalSummary(kind, signal_name(found[0], kind), len(found), alarms, median(ratios), max(ratios))
 
 
 def _urgency(summary: SignalSummary) -> tuple[int, float]:
     return -summary.alarms, -summary.highest
-
-
-def performance(evaluation: Evaluation) -> dict[str, float]:
-    """Measures by name: the realised ones where there were targets, and the estimated ones."""
-    return {**evaluation.performance.measures, **evaluation.estimated}
-
-
-def reference_performance(evaluation: Evaluation) -> dict[str, float]:
-    """The same on the reference."""
-    return {**evaluation.reference_performance.measures, **evaluation.reference_estimated}
 
 
 def _failures(steps: Sequence[Step]) -> list[Failure]:
@@ -217,9 +196,9 @@ def _failures(steps: Sequence[Step]) -> list[Failure]:
 def _measures(steps: Sequence[Step]) -> list[MeasureSummary]:
     values: dict[str, list[float]] = {}
     for step in steps:
-        for name, value in performance(step.evaluation).items():
+        for name, value in step.evaluation.measures[ALL_ROWS].items():
             values.setdefault(name, []).append(value)
-    reference = reference_performance(steps[-1].evaluation) if steps else {}
+    reference = steps[-1].evaluation.reference_measures[ALL_ROWS] if steps else {}
     return [
         MeasureSummary(name, reference.get(name), min(found), median(found), max(found))
         for name, found in sorted(values.items())

@@ -5,13 +5,14 @@ import io
 from typing import Any
 
 from sextant.backtest.replay import BacktestResult, Step
-from sextant.backtest.summary import performance
+from sextant.evaluation.performance.estimation import ALL_ROWS
 
 
 def as_csv(result: BacktestResult) -> str:
     """The evaluations in their order; verdicts are 1 or 0, and what is unknown is empty.
 
-    The columns `score_<column>` and `threshold_<column>` make pairs; times are ISO 8601 in UTC.
+    Each verdict has up to three columns: its name, with what it is about after a colon, holds the judgement; the
+    same with `_value` and `_threshold` the numbers. Times are ISO 8601 in UTC.
     """
     rows = [_row(step) for step in result.steps]
     names = dict.fromkeys([*_FIRST, *(name for row in rows for name in row)])
@@ -22,29 +23,20 @@ def as_csv(result: BacktestResult) -> str:
     return stream.getvalue()
 
 
-_FIRST = (
-    *("at", "window_start", "rows", "labelled_rows", "dataset_drift", "drifted_columns"),
-    *("performance_degradation", "performance_degradation_ratio", "performance_degradation_threshold"),
-)
+_FIRST = ("at", "window_start", "rows", "labelled_rows", "dataset_drift", "drifted_columns")
 
 
 def _row(step: Step) -> dict[str, Any]:
-    evaluation, concept = step.evaluation, step.evaluation.performance_degradation
+    evaluation = step.evaluation
     row: dict[str, Any] = {
         "at": step.at.isoformat(),
         "window_start": step.window_start.isoformat(),
         "rows": evaluation.rows,
         "labelled_rows": evaluation.labelled_rows,
-        "dataset_drift": _verdict(evaluation.dataset_drift),
         "drifted_columns": " ".join(evaluation.drifted_columns),
-        "performance_degradation": _verdict(concept.drifted if concept else None),
-        "performance_degradation_ratio": concept.ratio if concept else None,
-        "performance_degradation_threshold": concept.threshold if concept else None,
     }
-    for name, column in evaluation.drift.items():
-        row |= {f"score_{name}": column.score, f"threshold_{name}": column.threshold}
-    return row | performance(evaluation)
-
-
-def _verdict(value: bool | None) -> int | None:
-    return None if value is None else int(value)
+    for verdict in evaluation.verdicts:
+        name = f"{verdict.name}:{verdict.subject}".rstrip(":").replace(" ", "_")
+        row[name] = None if verdict.detected is None else int(verdict.detected)
+        row |= {f"{name}_value": verdict.value, f"{name}_threshold": verdict.threshold}
+    return {**row, **evaluation.measures[ALL_ROWS]}

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from sextant.backtest.replay import BacktestResult
 from sextant.backtest.summary import (
-    CONCEPT_DRIFT,
     AlarmSummary,
     BacktestSummary,
     Cause,
@@ -13,6 +12,7 @@ from sextant.backtest.summary import (
     MeasureSummary,
     SignalSummary,
 )
+from sextant.evaluation.verdicts import BY_NAME
 from sextant.pages.words import number
 
 MOST_EPISODES = 20
@@ -78,11 +78,11 @@ def _counts(result: BacktestResult) -> str:
 
 def alarm_line(alarms: AlarmSummary) -> str:
     """How often one kind of alarm fired."""
+    name = alarms.kind.title.lower()
     if not alarms.judged:
-        why = "too few targets in time" if alarms.kind == CONCEPT_DRIFT else "no column could be judged"
-        return f"{alarms.kind}: not judged, {why}"
+        return f"{name}: not judged, {alarms.reason}"
     return (
-        f"{alarms.kind}: {_counted(alarms.alarms, 'alarm')} in {_counted(alarms.judged, 'evaluation')} "
+        f"{name}: {_counted(alarms.alarms, 'alarm')} in {_counted(alarms.judged, 'evaluation')} "
         f"({alarms.share:.1%}; {alarms.expected:.2g} expected if nothing drifted), "
         f"{_counted(alarms.episodes, 'episode')}"
     )
@@ -109,22 +109,22 @@ def episode_line(episode: Episode) -> str:
     """What fired and when."""
     still = ", still on at the end" if episode.ongoing else ""
     times = f"{episode.start:%Y-%m-%d %H:%M:%S} to {episode.end:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{episode.kind}, {times}, {_counted(episode.evaluations, 'evaluation')}{still}"
+    return f"{episode.kind.title.lower()}, {times}, {_counted(episode.evaluations, 'evaluation')}{still}"
 
 
 def cause_table(causes: Sequence[Cause]) -> Table:
     """What drove an episode, at its worst, headings first."""
     rows = [
         [
-            c.worst.name,
-            f"{c.worst.share:.2f}",
-            number(c.worst.score),
+            c.worst.subject or BY_NAME[c.worst.name].title.lower(),
+            f"{c.worst.threshold_ratio or 0.0:.2f}",
+            number(c.worst.value),
             number(c.worst.threshold),
             f"{c.evaluations:,}",
         ]
         for c in causes
     ]
-    return [["at its worst", "multiple", "score", "threshold", "alarms"], *rows]
+    return [["at its worst", "multiple", "value", "threshold", "alarms"], *rows]
 
 
 def _counted(times: int, thing: str) -> str:

@@ -1,31 +1,32 @@
-"""One evaluation of a window against the reference: drift and quality by column, performance, both by segment."""
+"""One evaluation of a window against the reference: its verdicts, and the measures that they rest on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
-from sextant.evaluation.by_segment import SegmentEvaluation, SegmentJudge
+from sextant.evaluation.case import Case
 from sextant.evaluation.columns import TARGET
-from sextant.evaluation.drift.calibration import MIN_VALUES, Calibration
-from sextant.evaluation.drift.column import ColumnDrift, drifted_columns, measure_drift
-from sextant.evaluation.frames import conform
-from sextant.evaluation.performance.degradation import (
-    measure_concept_drift,
-    measure_estimated_degradation,
-    measure_performance_degradation,
-)
-from sextant.evaluation.performance.error_growth import ErrorGrowth
+from sextant.evaluation.drift.calibration import Calibration
+from sextant.evaluation.drift.column import DRIFT
+from sextant.evaluation.frames import ConformedFrame
 from sextant.evaluation.performance.estimation import ALL_ROWS, PerformanceEstimator
-from sextant.evaluation.performance.measures import (
-    Performance,
-    labelled_errors,
-    measure_performance,
-    prediction_mean,
-)
-from sextant.evaluation.quality import ColumnQuality, QualityVerdict, judge_quality, measure_quality
-from sextant.evaluation.reference import Reference
+from sextant.evaluation.performance.measures import labelled_errors, measure_performance, prediction_mean
+from sextant.evaluation.quality import ColumnQuality, measure_quality
+from sextant.evaluation.reference import UNKNOWN, Reference
+from sextant.evaluation.verdict import Verdict, detected
+from sextant.evaluation.verdicts import DATASET_DRIFT, judge
+
+Measures = Mapping[str, Mapping[str, float]]
+"""By segment ("" for all rows) and name; estimated_...: as expected of all rows, before any target."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRows:
+    """How many rows of a window a segment holds."""
+
+    rows: int
+    labelled_rows: int
 
 
 @dataclass(frozen=True)
@@ -35,44 +36,45 @@ class Evaluation:
     rows: int
     labelled_rows: int
     calibrated: bool
-    drift: Mapping[str, ColumnDrift]
+    verdicts: Sequence[Verdict]
+    measures: Measures
+    reference_measures: Measures
     quality: Mapping[str, ColumnQuality]
-    performance: Performance
-    reference_performance: Performance
-    performance_degradation: ErrorGrowth | None
-    """(Error now - error on the reference) / error on the reference."""
+    segments: Mapping[str, SegmentRows]
     errors: Mapping[str, str]
-    estimated: Mapping[str, float] = field(default_factory=dict)
-    """The performance that is expected of all rows, before any target: estimated_mae or estimated_accuracy."""
-    reference_estimated: Mapping[str, float] = field(default_factory=dict)
-    concept_drift: ErrorGrowth | None = None
-    """(Error now - estimated error of the same rows) / error on the reference: concept drift proper."""
-    estimated_degradation: ErrorGrowth | None = None
-    """(Estimated error now - estimated on the reference) / the latter."""
-    data_quality: tuple[QualityVerdict, ...] = ()
+    undefined: Mapping[str, str] = field(default_factory=dict)
+    """Measures that these rows leave undefined, and why."""
+
     prediction_mean: float | None = None
     """Of a regression model."""
-    segments: Mapping[str, SegmentEvaluation] = field(default_factory=dict)
 
-    @property
-    def judged(self) -> list[ColumnDrift]:
-        """The columns that have a verdict."""
-        return [column for column in self.drift.values() if column.drifted is not None]
+    def of(self, name: str) -> list[Verdict]:
+        """The verdicts of one kind."""
+        return [verdict for verdict in self.verdicts if verdict.name == name]
+
+    def verdict(self, name: str, *, column: str = "", segment: str = "") -> Verdict | None:
+        """The verdict of this kind on the model, or on a column or segment."""
+        about = (verdict for verdict in self.of(name) if (verdict.column, verdict.segment) == (column, segment))
+        return next(about, None)
 
     @property
     def drifted_columns(self) -> list[str]:
         """Names of the columns beyond their threshold, the furthest first."""
-        return drifted_columns(self.judged)
+        return [verdict.column for verdict in detected(self.of(DRIFT))]
 
     @property
     def drifted_ratio(self) -> float | None:
         """Share of the judged columns that drifted."""
-        return len(self.drifted_columns) / len(self.judged) if self.judged else None
+        return self._dataset.value
 
     @property
     def dataset_drift(self) -> bool | None:
         """Whether any column drifted, at the false-alarm rate of the family; None while nothing is calibrated."""
-        return bool(self.drifted_columns) if self.judged else None
+        return self._dataset.detected
+
+    @property
+    def _dataset(self) -> Verdict:
+        return self.of(DATASET_DRIFT)[0]
 
     @property
     def label_coverage(self) -> float:
@@ -82,69 +84,53 @@ class Evaluation:
 
 def evaluate(
     reference: Reference,
-    window: pd.DataFrame,
+    window: ConformedFrame,
     calibration: Calibration | None = None,
     *,
     segment_calibration: Calibration | None = None,
     estimator: PerformanceEstimator | None = None,
 ) -> Evaluation:
-    """Judge a window of at least one row (see frames.to_frame); a column that fails never stops the others."""
+    """Judge a window of at least one row; a column that fails never stops the others."""
     manifest = reference.manifest
-    current = conform(window, manifest.feature_schema, manifest.task)
-    rate = calibration.false_alarm_rate if calibration else None
-    drift, failures = _drift_by_column(reference, current, calibration)
-    quality = {f.name: measure_quality(current[f.name], f) for f in manifest.feature_schema.features}
-    performance, errors = measure_performance(current, manifest), labelled_errors(current, manifest.task)
-    expected = estimator.expected_errors(current) if estimator else None
+    case = Case(
+        reference=reference,
+        window=window,
+        calibration=calibration,
+        segment_calibration=segment_calibration,
+        estimator=estimator,
+        segments={name: rows for column in reference.segment_columns for name, rows in column.split(window)},
+        quality={f.name: measure_quality(window[f.name], f) for f in manifest.feature_schema.features},
+        errors=labelled_errors(window, manifest.task),
+        expected_errors=estimator.expected_errors(window) if estimator else None,
+    )
+    parts = {ALL_ROWS: window, **case.segments}
+    performance = {name: measure_performance(rows, manifest) for name, rows in parts.items()}
+    failures = {verdict.column: verdict.reason for verdict in case.columns if verdict.value is None}
     return Evaluation(
-        rows=len(current),
-        labelled_rows=int(current[TARGET].notna().sum()),
+        rows=len(window),
+        labelled_rows=int(window[TARGET].notna().sum()),
         calibrated=calibration is not None,
-        drift=drift,
-        quality=quality,
-        performance=performance,
-        reference_performance=reference.performance,
-        performance_degradation=measure_performance_degradation(errors, reference.errors, rate),
-        errors=failures,
-        data_quality=judge_quality(quality, len(current), reference.quality, len(reference.frame), rate),
-        prediction_mean=prediction_mean(current, manifest.task),
-        segments=SegmentJudge(reference, segment_calibration, estimator, rate).evaluate(current, errors, expected),
-        **_estimates(estimator, errors, expected, rate),
+        verdicts=judge(case),
+        measures={name: {**performance[name].measures, **_estimated(case, rows)} for name, rows in parts.items()},
+        reference_measures={name: _on_reference(case, name) for name in parts},
+        quality=case.quality,
+        segments={
+            name: SegmentRows(len(rows), performance[name].labelled_rows) for name, rows in case.segments.items()
+        },
+        errors={**(calibration.failures if calibration else {}), **failures},
+        undefined=performance[ALL_ROWS].errors,
+        prediction_mean=prediction_mean(window, manifest.task),
     )
 
 
-def _estimates(
-    estimator: PerformanceEstimator | None,
-    errors: "pd.Series[float]",
-    expected: "pd.Series[float] | None",
-    rate: float | None,
-) -> dict[str, Any]:
-    """The fields of an evaluation that need the estimator."""
-    if estimator is None or expected is None:
+def _estimated(case: Case, rows: pd.DataFrame) -> Mapping[str, float]:
+    if case.estimator is None or case.expected_errors is None:
         return {}
-    reference = estimator.estimated_reference
-    return {
-        "estimated": estimator.measures(expected),
-        "reference_estimated": estimator.reference_measures[ALL_ROWS],
-        "concept_drift": measure_concept_drift(errors, expected, reference, rate),
-        "estimated_degradation": measure_estimated_degradation(expected, reference, rate),
-    }
+    return case.estimator.measures(case.expected_errors.loc[rows.index])
 
 
-def _drift_by_column(
-    reference: Reference, current: pd.DataFrame, calibration: Calibration | None
-) -> tuple[dict[str, ColumnDrift], dict[str, str]]:
-    drift: dict[str, ColumnDrift] = {}
-    errors: dict[str, str] = dict(calibration.failures) if calibration else {}
-    for column in reference.columns:
-        values = current[column.name]
-        if column.name == TARGET and values.count() < MIN_VALUES:
-            continue  # targets come late: that is no error
-        try:
-            thresholds = calibration.columns.get(column.name) if calibration else None
-            drift[column.name] = measure_drift(
-                column, reference.whole.scorers.get(column.name), values, thresholds
-            )
-        except Exception as error:  # noqa: BLE001  any stat test may raise anything; the others go on
-            errors[column.name] = str(error)
-    return drift, errors
+def _on_reference(case: Case, segment: str) -> Mapping[str, float]:
+    reference = case.reference
+    part = reference.segments.get(segment, UNKNOWN) if segment else reference.whole
+    estimated = case.estimator.reference_measures.get(segment, {}) if case.estimator else {}
+    return {**part.performance.measures, **estimated}

@@ -1,41 +1,43 @@
 """Predictions and targets as a DataFrame with the types that evaluation relies on, the same for both sides."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NewType
 
 import numpy as np
 import pandas as pd
 
 from sextant.contracts.events import Prediction, Target
-from sextant.contracts.schema import FeatureSchema, Kind, Task
+from sextant.contracts.model_bundle import Manifest
+from sextant.contracts.schema import Kind
 from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
+
+ConformedFrame = NewType("ConformedFrame", pd.DataFrame)
+"""With every column of the model: numbers as finite floats or NaN, categories as strings or None."""
 
 NUMBERS = (int, float, np.integer, np.floating)
 
 
 def to_frame(
-    predictions: Iterable[Prediction],
-    targets: Mapping[str, Target],
-    schema: FeatureSchema,
-    segments: Sequence[str] = (),
-) -> pd.DataFrame:
+    predictions: Iterable[Prediction], targets: Mapping[str, Target], manifest: Manifest
+) -> ConformedFrame:
     """One row a prediction, by prediction_id: features, `prediction`, `target`, probabilities if any, segments.
 
     A feature that a prediction lacks is missing, like a target that has not arrived; probabilities are in columns
     `probability_<class>`; a segment column that is no feature comes from the context.
     """
-    beside = [name for name in segments if name not in schema.names]
+    names = manifest.feature_schema.names
+    beside = [name for name in manifest.segments if name not in names]
     rows, ids = [], []
     for prediction in predictions:
         ids.append(prediction.prediction_id)
         rows.append(_row(prediction, targets.get(prediction.prediction_id), beside))
     frame = pd.DataFrame(rows, index=pd.Index(ids, name="prediction_id", dtype=object))
-    wanted = [*schema.names, PREDICTION, TARGET, *beside]
+    wanted = [*names, PREDICTION, TARGET, *beside]
     for name in wanted:
         if name not in frame:
             frame[name] = None
     probabilities = sorted(name for name in frame.columns if name.startswith(PROBABILITY_PREFIX))
-    return conform(frame[[*wanted, *(name for name in probabilities if name not in wanted)]], schema)
+    return conform(frame[[*wanted, *(name for name in probabilities if name not in wanted)]], manifest)
 
 
 def _row(prediction: Prediction, target: Target | None, beside: Sequence[str]) -> dict[str, Any]:
@@ -49,19 +51,16 @@ def _row(prediction: Prediction, target: Target | None, beside: Sequence[str]) -
     }
 
 
-def conform(frame: pd.DataFrame, schema: FeatureSchema, task: Task | None = None) -> pd.DataFrame:
-    """The frame with numerical features as finite floats or NaN and categorical ones as strings or None.
-
-    With a task, `prediction` and `target` are treated likewise. What cannot be read as a number is missing.
-    """
+def conform(frame: pd.DataFrame, manifest: Manifest) -> ConformedFrame:
+    """Give the features, `prediction` and `target` their types; what cannot be read as a number is missing."""
+    kinds: dict[str, Kind] = {feature.name: feature.kind for feature in manifest.feature_schema.features}
+    outcome: Kind = "numerical" if manifest.task == "regression" else "categorical"
+    kinds |= dict.fromkeys((PREDICTION, TARGET), outcome)
     columns: dict[str, pd.Series[Any]] = {}
-    kinds: dict[str, Kind] = {feature.name: feature.kind for feature in schema.features}
-    if task is not None:
-        kinds |= dict.fromkeys((PREDICTION, TARGET), "numerical" if task == "regression" else "categorical")
     for name in dict.fromkeys((*frame.columns, *kinds)):
         values = frame[name] if name in frame else pd.Series(None, index=frame.index, dtype=object)
         columns[str(name)] = _as_kind(values, kinds[name]) if name in kinds else values
-    return pd.DataFrame(columns, index=frame.index)
+    return ConformedFrame(pd.DataFrame(columns, index=frame.index))
 
 
 def _as_kind(values: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":

@@ -1,7 +1,8 @@
 """Data quality of the features in a window: what is missing, out of the known range, or never seen in training."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,13 @@ import pandas as pd
 from scipy import stats
 
 from sextant.contracts.schema import Feature
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
 
+DATA_QUALITY = "data_quality"
 TOLERATED = 0.01
 """By so much a ratio may exceed the reference's, chance aside."""
+
+SMALLEST_CHANCE = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,45 +38,38 @@ class ColumnQuality:
         return {check: ratio for check, ratio in ratios.items() if ratio is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class QualityVerdict:
-    """One check of one feature against the same on the reference."""
-
-    feature: str
-    check: str
-    ratio: float
-    reference_ratio: float
-    detected: bool | None
-    """None until the thresholds are calibrated."""
-
-
 Qualities = Mapping[str, ColumnQuality]
 
 
 def judge_quality(
     window: Qualities, rows: int, reference: Qualities, reference_rows: int, rate: float | None
-) -> tuple[QualityVerdict, ...]:
+) -> list[Verdict]:
     """A verdict for each check of each feature; all of them together hold the rate."""
     checks = [
-        (feature, check, ratio, reference[feature].checks[check])
+        Verdict(DATA_QUALITY, ratio, column=feature, check=check, reference=reference[feature].checks[check])
         for feature, quality in window.items()
         for check, ratio in quality.checks.items()
     ]
-    each = None if rate is None else rate / len(checks)
-    return tuple(
-        QualityVerdict(*found, None if each is None else _worse(found[2], rows, found[3], reference_rows, each))
-        for found in checks
-    )
+    if rate is None:
+        return [check.because(NOT_CALIBRATED) for check in checks]
+    return [_judged(check, rows, reference_rows, rate / len(checks)) for check in checks]
 
 
-def _worse(ratio: float, rows: int, reference_ratio: float, reference_rows: int, rate: float) -> bool:
-    """Whether so many rows are beyond chance: a beta-binomial count, since the reference is a sample too."""
+def _judged(check: Verdict, rows: int, reference_rows: int, rate: float) -> Verdict:
+    """Whether so many rows are beyond chance; how far is told on the scale of the chance's logarithm."""
+    chance = _chance(check.value or 0.0, rows, check.reference or 0.0, reference_rows)
+    ratio = math.log(max(chance, SMALLEST_CHANCE)) / math.log(rate)
+    return replace(check, threshold_ratio=max(0.0, ratio), detected=chance <= rate)
+
+
+def _chance(ratio: float, rows: int, reference_ratio: float, reference_rows: int) -> float:
+    """Of so many rows or more: a beta-binomial count, since the reference is a sample too."""
     tolerated = reference_ratio + TOLERATED
     if ratio <= tolerated or tolerated >= 1.0:
-        return False
+        return 1.0
     counts = np.arange(round(ratio * rows), rows + 1)
     share = stats.betabinom.pmf(counts, rows, tolerated * reference_rows, (1.0 - tolerated) * reference_rows)
-    return bool(share.sum() <= rate)
+    return float(share.sum())
 
 
 def measure_quality(values: "pd.Series[Any]", feature: Feature) -> ColumnQuality:

@@ -10,7 +10,7 @@ from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Feature
 from sextant.evaluation.columns import TARGET, monitored_columns, target_column
 from sextant.evaluation.drift.scorers import Scorer, scorer_of
-from sextant.evaluation.frames import conform
+from sextant.evaluation.frames import ConformedFrame, conform
 from sextant.evaluation.performance.error_growth import Moments
 from sextant.evaluation.performance.fairness import FairnessReference
 from sextant.evaluation.performance.measures import (
@@ -41,12 +41,16 @@ class ReferencePart:
         return cls(frame.index, values, scorers, measure_performance(frame, manifest))
 
 
+UNKNOWN = ReferencePart(index=pd.RangeIndex(0), values={}, scorers={}, performance=Performance(0))
+"""The reference of a segment whose values the reference does not hold."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """Reference rows with the right types, and what is derived from them, whole and by segment."""
 
     manifest: Manifest
-    frame: pd.DataFrame
+    frame: ConformedFrame
     columns: tuple[Feature, ...]
     whole: ReferencePart
     segment_columns: tuple[SegmentColumn, ...]
@@ -61,7 +65,7 @@ class Reference:
     @classmethod
     def prepare(cls, manifest: Manifest, rows: pd.DataFrame) -> Self:
         """Type and clean the bundle's reference rows; values outside of a known range do not count."""
-        frame = conform(rows, manifest.feature_schema, manifest.task)
+        frame = conform(rows, manifest)
         columns = monitored_columns(manifest)
         if frame[TARGET].notna().any():
             columns = (*columns, target_column(manifest))
@@ -82,6 +86,10 @@ class Reference:
             quality={f.name: measure_quality(frame[f.name], f) for f in manifest.feature_schema.features},
             prediction_mean=prediction_mean(frame, manifest.task),
         )
+
+    def conform(self, rows: pd.DataFrame) -> ConformedFrame:
+        """Rows of the same model, with the types of the reference's."""
+        return conform(rows, self.manifest)
 
     @property
     def values(self) -> Mapping[str, "pd.Series[Any]"]:

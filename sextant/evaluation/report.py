@@ -21,8 +21,9 @@ from sextant.contracts.errors import Rejected
 from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Feature
 from sextant.evaluation.columns import PREDICTION, TARGET, target_column
+from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.evaluate import Evaluation
-from sextant.evaluation.frames import conform
+from sextant.evaluation.frames import ConformedFrame
 from sextant.evaluation.performance.measures import MIN_LABELLED
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.report_head import with_head
@@ -48,7 +49,7 @@ class _Sides:
 
 def render(
     reference: Reference,
-    window: pd.DataFrame,
+    window: ConformedFrame,
     evaluation: Evaluation,
     *,
     title: str | None = None,
@@ -59,9 +60,9 @@ def render(
     A part that Evidently cannot make is left out and named; raises Rejected when no part can be made.
     """
     manifest = reference.manifest
-    sides = _sides(reference, conform(window, manifest.feature_schema, manifest.task), evaluation)
+    sides = _sides(reference, window, evaluation)
     problems = dict(evaluation.errors)
-    snapshot = _whole_or_what_works(manifest, evaluation, sides, problems)
+    snapshot = _without_failing_parts(manifest, evaluation, sides, problems)
     facts = dict(facts or _facts(manifest, evaluation))
     if missing := {name: why for name, why in problems.items() if name not in evaluation.errors}:
         facts["Left out of the plots"] = _listed(missing)
@@ -70,7 +71,7 @@ def render(
     return RenderedReport(with_head(page, title=title, facts=facts, evaluation=evaluation), problems)
 
 
-def _whole_or_what_works(
+def _without_failing_parts(
     manifest: Manifest, evaluation: Evaluation, sides: _Sides, problems: dict[str, str]
 ) -> Snapshot:
     """A preset keeps what it computed, so each attempt is made of fresh ones."""
@@ -101,13 +102,14 @@ def _run(parts: list[Any], sides: _Sides) -> Snapshot:
 
 def _parts(manifest: Manifest, evaluation: Evaluation) -> dict[str, Any]:
     """The report's parts by name: drift by column, a summary of the data, and performance where labelled."""
-    thresholds = {name: d.threshold for name, d in evaluation.drift.items() if d.threshold is not None}
+    columns = [verdict for verdict in evaluation.of(DRIFT) if verdict.value is not None]
+    thresholds = {column.column: column.threshold for column in columns if column.threshold is not None}
     parts: dict[str, Any] = {}
-    if evaluation.drift:
+    if columns:
         parts["data drift"] = DataDriftPreset(
-            columns=list(evaluation.drift),
-            drift_share=1 / len(evaluation.drift),  # one drifted column is enough
-            per_column_method={name: drift.method for name, drift in evaluation.drift.items()},
+            columns=[column.column for column in columns],
+            drift_share=1 / len(columns),  # one drifted column is enough
+            per_column_method={column.column: column.method for column in columns},
             per_column_threshold=thresholds or None,
         )
     parts["data summary"] = DataSummaryPreset(columns=[*manifest.feature_schema.names, PREDICTION])
@@ -117,10 +119,10 @@ def _parts(manifest: Manifest, evaluation: Evaluation) -> dict[str, Any]:
     return parts
 
 
-def _sides(reference: Reference, current: pd.DataFrame, evaluation: Evaluation) -> _Sides:
+def _sides(reference: Reference, window: ConformedFrame, evaluation: Evaluation) -> _Sides:
     definition = _definition(reference, labelled=evaluation.labelled_rows >= MIN_LABELLED)
     names = [*(definition.numerical_columns or []), *(definition.categorical_columns or [])]
-    current, frame = (_legible(side[names].reset_index(drop=True)) for side in (current, reference.frame))
+    current, frame = (_legible(side[names].reset_index(drop=True)) for side in (window, reference.frame))
     return _Sides(
         current=Dataset.from_pandas(current, data_definition=definition),
         reference=Dataset.from_pandas(frame, data_definition=definition),

@@ -147,9 +147,15 @@ def _since(moment: str, began: datetime) -> bool:
     return datetime.fromisoformat(moment) >= began.replace(microsecond=0)
 
 
+def columns(finding: Finding) -> list[dict[str, Any]]:
+    """The verdict on each column that could be judged."""
+    verdicts = finding.drift["verdicts"]
+    return [verdict for verdict in verdicts if verdict["name"] == "drift" and verdict["detected"] is not None]
+
+
 def names(finding: Finding) -> str:
     """The drifted columns of a finding, or that there are none."""
-    drifted = [feature["name"] for feature in finding.drift["features"] if feature["drifted"]]
+    drifted = [verdict["column"] for verdict in columns(finding) if verdict["detected"]]
     return f"drifted: {', '.join(drifted)}" if drifted else "no column drifted"
 
 
@@ -158,10 +164,10 @@ def show(finding: Finding) -> None:
     window = finding.drift["window"]
     print(f"\nwindow of {window['rows']:,} rows, model version {finding.drift['model_version']}")
     print(f"  {'column':<16}{'method':<20}{'score':>10}{'threshold':>11}")
-    for feature in finding.drift["features"]:
-        numbers = f"{feature['score']:>10.4f}{feature['threshold']:>11.4f}"
-        mark = "  DRIFT" if feature["drifted"] else ""
-        print(f"  {feature['name']:<16}{feature['method']:<20}{numbers}{mark}")
+    for verdict in columns(finding):
+        numbers = f"{verdict['value']:>10.4f}{verdict['threshold']:>11.4f}"
+        mark = "  DRIFT" if verdict["detected"] else ""
+        print(f"  {verdict['column']:<16}{verdict['method']:<20}{numbers}{mark}")
     print(f"  dataset drift: {'YES' if finding.drift['dataset_drift'] else 'no'}", flush=True)
 
 

@@ -14,6 +14,7 @@ from sextant.evaluation.drift.calibration import calibrate
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.report import render
+from sextant.evaluation.verdict import as_dicts
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_trips, publish_trips
 from tests.drift_reports import put_report
@@ -30,11 +31,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reference = Reference.prepare(bundle.manifest, bundle.reference())
     thresholds = calibrate(reference.values, reference.columns, false_alarm_rate=0.0001)
     for number, (model, factor) in enumerate({"calm": 1.0, "moved": 2.0}.items()):
-        window = make_trips(300, seed=9, distance_factor=factor)
+        window = reference.conform(make_trips(300, seed=9, distance_factor=factor))
         found = evaluate(reference, window, thresholds)
-        drift = {
-            d.column: {"score": d.score, "threshold": d.threshold, "drifted": d.drifted} for d in found.judged
-        }
         document = {
             "flow": "drift-report",
             "model": model,
@@ -43,7 +41,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "rows": 300,
             "rows_with_target": 300,
             "created_at": START + timedelta(hours=2, minutes=number),
-            "metrics": {"dataset_drift": found.dataset_drift, "drift": drift},
+            "metrics": {"dataset_drift": found.dataset_drift, "verdicts": as_dicts(found.verdicts)},
             "html": f"{model}.html",
         }
         page = render(reference, window, found, title=f"Drift of {model}").html

@@ -48,7 +48,8 @@ def test_without_a_model_the_line_says_what_to_run(services, command):
 
 @pytest.mark.parametrize("command", [PREDICTION, MONITORING])
 def test_a_corrupt_model_is_named_with_what_to_run(services, command):
-    (services.models_dir / "taxi" / "v1" / ONNX_MODEL).write_bytes(b"damaged")
+    for model in services.models_dir.iterdir():  # one that is whole would be served and monitored
+        (model / "v1" / ONNX_MODEL).write_bytes(b"damaged")
     assert_one_line(run(services, command), "model.onnx", "corrupt", "prepare.py --force")
 
 

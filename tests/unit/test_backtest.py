@@ -16,7 +16,7 @@ from sextant.backtest.__main__ import main
 from sextant.backtest.output import write
 from sextant.backtest.plan import BEGINNING, BacktestPlan, make_plan
 from sextant.backtest.replay import BacktestResult, Judge, Say, Step, replay
-from sextant.backtest.summary import CONCEPT_DRIFT, DATASET_DRIFT, BacktestSummary, Failure, summarise
+from sextant.backtest.summary import BacktestSummary, Failure, summarise
 from sextant.backtest.text import MOST_EPISODES, as_text
 from sextant.contracts.events import Prediction, Target
 from sextant.contracts.model_bundle import load_bundle
@@ -99,17 +99,22 @@ def times(steps: Sequence[Step]) -> list[int]:
 def test_a_shift_makes_one_episode_that_begins_after_it_and_ends_when_it_left_the_window(judge: Judge) -> None:
     _, summary = drift_then_calm(judge)
     (episode,) = summary.episodes
-    assert episode.kind == DATASET_DRIFT
+    assert episode.kind.name == "dataset_drift"
     assert START + timedelta(seconds=600) < episode.start <= START + timedelta(seconds=800)
     assert START + timedelta(seconds=1_200) <= episode.end < START + timedelta(seconds=1_500)
     assert not episode.ongoing
-    assert episode.causes[0].worst.name in {"trip_distance", "prediction", "target"}
-    assert episode.causes[0].worst.share == max(cause.worst.share for cause in episode.causes) > 1.0
+    assert episode.causes[0].worst.column in {"trip_distance", "prediction", "target"}
+    assert (
+        episode.causes[0].worst.threshold_ratio
+        == max(cause.worst.threshold_ratio for cause in episode.causes)
+        > 1.0
+    )
 
 
 def test_an_undrifted_stream_raises_no_alarm(judge: Judge) -> None:
     summary = summarise(replayed(judge, FakeEvents(predictions_from(trips(1.0, 1.0)))))
-    assert [(alarms.kind, alarms.alarms) for alarms in summary.alarms] == [(DATASET_DRIFT, 0), (CONCEPT_DRIFT, 0)]
+    names = ["dataset_drift", "performance_degradation", "concept_drift", "estimated_degradation", "data_quality"]
+    assert [(alarms.kind.name, alarms.alarms) for alarms in summary.alarms] == [(name, 0) for name in names]
     assert summary.episodes == []
 
 
@@ -132,7 +137,7 @@ def test_a_target_is_not_known_before_it_came(judge: Judge) -> None:
     result = replayed(judge, FakeEvents(predictions, targets_from(rows, predictions, delay=150)))
     # At second 199 the predictions up to second 49 have theirs.
     assert [step.evaluation.labelled_rows for step in result.steps] == [0, 50, 150, 150, 150, 150]
-    assert [bool(step.evaluation.performance.measures) for step in result.steps] == [False] + [True] * 5
+    assert ["mae" in step.evaluation.measures[""] for step in result.steps] == [False] + [True] * 5
 
 
 def test_targets_that_come_after_their_rows_left_the_window_are_never_used(judge: Judge) -> None:
@@ -140,7 +145,9 @@ def test_targets_that_come_after_their_rows_left_the_window_are_never_used(judge
     predictions = predictions_from(rows)
     result = replayed(judge, FakeEvents(predictions, targets_from(rows, predictions, delay=300)))
     assert {step.evaluation.labelled_rows for step in result.steps} == {0}
-    assert "concept drift: not judged, too few targets in time" in as_text(result, summarise(result))
+    assert "performance degradation: not judged, 0 rows to tell by, fewer than 30" in as_text(
+        result, summarise(result)
+    )
 
 
 def test_a_target_that_is_dated_before_its_prediction_counts(judge: Judge) -> None:
@@ -155,9 +162,9 @@ def test_wrong_predictions_raise_a_performance_degradation_alarm_of_its_own(judg
     rows.loc[600:, "target"] += 8.0 * (-1.0) ** rows.index[600:]
     predictions = predictions_from(rows)
     summary = summarise(replayed(judge, FakeEvents(predictions, targets_from(rows, predictions, delay=1))))
-    (episode,) = [episode for episode in summary.episodes if episode.kind == CONCEPT_DRIFT]
+    (episode,) = [e for e in summary.episodes if e.kind.name == "performance_degradation"]
     assert START + timedelta(seconds=600) < episode.start <= START + timedelta(seconds=800)
-    assert episode.causes[0].worst.score > 0.5
+    assert episode.causes[0].worst.value > 0.5
 
 
 def test_the_last_evaluation_is_the_one_that_the_live_service_would_have_made(
@@ -171,13 +178,15 @@ def test_the_last_evaluation_is_the_one_that_the_live_service_would_have_made(
     harness.learn(calibration=judge.calibration, estimator=judge.estimator)
     known = [target for target in targets if target.received_at <= predictions[-1].created_at]
     harness.post(body_of(predictions, known))
-    harness.evaluator.beat()
+    harness.evaluator.run()
 
     result = replayed(judge, FakeEvents(predictions, targets))
     latest = harness.monitor().latest
     assert latest is not None
-    assert result.steps[-1].evaluation == replace(latest.evaluation, segments={})
-    assert result.steps[-1].evaluation.performance.measures
+    found, live = result.steps[-1].evaluation, latest.evaluation
+    assert found.verdicts == tuple(verdict for verdict in live.verdicts if not verdict.segment)
+    assert found.measures == {"": live.measures[""]}
+    assert "mae" in result.steps[-1].evaluation.measures[""]
 
 
 def test_the_order_in_which_predictions_of_one_moment_are_stored_changes_nothing(judge: Judge) -> None:
@@ -245,7 +254,7 @@ def test_the_text_begins_with_the_summary_and_names_the_worst_column_of_each_epi
     (episode,) = summary.episodes
     assert f"1. dataset drift, {episode.start:%Y-%m-%d %H:%M:%S} to " in text
     heading = next(number for number, line in enumerate(lines) if line.lstrip().startswith("at its worst"))
-    assert lines[heading + 1].split()[0] == episode.causes[0].worst.name
+    assert lines[heading + 1].split()[0] == episode.causes[0].worst.column
 
 
 def test_a_replay_without_a_full_enough_window_says_why_there_is_nothing(judge: Judge, tmp_path: Path) -> None:
@@ -263,7 +272,7 @@ def test_a_column_that_cannot_be_judged_is_named_with_the_reason(judge: Judge) -
     result = replayed(judge, FakeEvents(predictions_from(rows)))
     text = as_text(result, summarise(result))
     assert "trip_distance not judged in 4 evaluations: only 0 values in the window" in text
-    assert len(result.steps[-1].evaluation.drift) == 3
+    assert sum(v.value is not None for v in result.steps[-1].evaluation.of("drift")) == 3
 
 
 def test_of_very_many_episodes_the_text_shows_the_first_ones(judge: Judge) -> None:
@@ -284,10 +293,11 @@ def test_the_csv_has_a_row_for_each_evaluation_with_score_and_threshold_of_each_
     assert [row["at"] for row in rows] == [step.at.isoformat() for step in result.steps]
     assert sum(row["dataset_drift"] == "1" for row in rows) == summary.alarms[0].alarms
     for row, step in zip(rows, result.steps, strict=True):
-        for name, column in step.evaluation.drift.items():
-            assert float(row[f"score_{name}"]) == column.score
-            assert float(row[f"threshold_{name}"]) == column.threshold
-    assert float(rows[-1]["mae"]) == result.steps[-1].evaluation.performance.measures["mae"]
+        for verdict in step.evaluation.of("drift"):
+            assert float(row[f"drift:{verdict.column}_value"]) == verdict.value
+            assert float(row[f"drift:{verdict.column}_threshold"]) == verdict.threshold
+            assert row[f"drift:{verdict.column}"] == str(int(verdict.detected))
+    assert float(rows[-1]["mae"]) == result.steps[-1].evaluation.measures[""]["mae"]
 
 
 def test_the_page_holds_what_the_text_says_and_needs_nothing_from_elsewhere(judge: Judge, tmp_path: Path) -> None:

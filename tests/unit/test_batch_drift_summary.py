@@ -38,7 +38,7 @@ def summary_of(reference: Reference) -> Any:
     def make(frame: pd.DataFrame, *, no_estimate: str | None = None, **counts: Any) -> DriftSummary:
         found = evaluate(
             reference,
-            frame,
+            reference.conform(frame),
             calibration,
             segment_calibration=segments,
             estimator=None if no_estimate else estimator,
@@ -103,7 +103,7 @@ def test_the_facts_hold_the_command_that_makes_the_same_report_again(summary_of:
 @pytest.mark.parametrize(
     ("rows", "factor", "text", "kind"),
     [
-        (500, 1.6, "drift", "bad"),
+        (500, 1.6, "dataset drift; segment drift", "bad"),
         (500, 1.0, "no drift", "good"),
         (10, 1.0, "not judged", "quiet"),
     ],
@@ -137,22 +137,26 @@ def test_each_segment_has_its_rows_verdict_and_measures(summary_of: Any) -> None
     cash = frame["payment_type"] == "2"
     frame.loc[cash, "trip_distance"] *= 2.0
     summary = summary_of(frame)
-    segments = {segment["segment"]: segment for segment in summary.record(START).metrics["segments"]}
+    metrics = summary.record(START).metrics
+    segments = {segment["segment"]: segment for segment in metrics["segments"]}
     assert set(segments) == {"payment_type=1", "payment_type=2", "payment_type=3"}
     assert segments["payment_type=2"]["rows"] == int(cash.sum())
-    assert segments["payment_type=2"]["drifted_columns"] == ["trip_distance"]
-    assert segments["payment_type=1"]["drifted"] is False
-    assert segments["payment_type=1"]["measures"].keys() >= {"mae", "estimated_mae"}
-    assert summary.facts["Segments"] == "3, drifted: payment_type=2"
+    assert segments["payment_type=1"]["performance"].keys() >= {"mae", "estimated_mae"}
+    verdicts = {v["segment"]: v for v in metrics["verdicts"] if v["name"] == "segment_drift"}
+    assert [v["column"] for v in verdicts["payment_type=2"]["causes"] if v["detected"]] == ["trip_distance"]
+    assert verdicts["payment_type=1"]["detected"] is False
+    assert summary.facts["Segment drift"] == "payment_type=2: drift: trip_distance"
 
 
 def test_the_head_of_the_page_has_a_table_of_segments(summary_of: Any) -> None:
     frame = trips(900, 900)
     frame.loc[frame["payment_type"] == "2", "trip_distance"] *= 2.0
     page = with_head("<body></body>", title="t", facts={}, evaluation=summary_of(frame).evaluation)
-    drifted = r"<tr class='drifted'><td>payment_type=2</td><td>\d+</td><td>drifted</td><td>trip_distance</td>"
+    drifted = (
+        r"<tr class='drifted'><td>payment_type=2</td><td>\d+</td><td>drift: trip_distance</td><td>no gap</td>"
+    )
     assert re.search(drifted + r"<td>mae [\d.]+ \(reference [\d.]+\)</td><td>estimated_mae [\d.]+ ", page)
-    assert re.search(r"<tr><td>payment_type=1</td><td>\d+</td><td>no drift</td><td></td>", page)
+    assert re.search(r"<tr><td>payment_type=1</td><td>\d+</td><td>no drift</td>", page)
 
 
 def test_an_empty_window_says_what_lies_there_instead(reference: Reference) -> None:
@@ -179,8 +183,8 @@ def test_the_sentence_names_the_drifted_columns(summary_of: Any) -> None:
 
 
 def test_scores_have_a_row_for_each_column_and_the_prediction(summary_of: Any) -> None:
-    rows = summary_of(trips(500, 100)).scores()
-    assert [row["column"] for row in rows] == [
+    rows = [row for row in summary_of(trips(500, 100)).scores() if row["name"] == "drift"]
+    assert [row["subject"] for row in rows] == [
         "PULocationID",
         "DOLocationID",
         "trip_distance",
@@ -196,20 +200,21 @@ def test_verdicts_beside_drift_are_facts_with_what_chance_allows(summary_of: Any
     missing.loc[missing.index[:100], "trip_distance"] = None
 
     facts, metrics = summary_of(worse).facts, summary_of(worse).record(START).metrics
-    assert re.fullmatch(r"\+\d+\.\d%, beyond chance \(up to \+\d+\.\d%\)", facts["Error against the reference"])
-    assert "beyond chance" in facts["Error that the rows do not explain"]
-    assert "within chance" in facts["Estimated error against the reference"]
-    assert facts["Fairness"] == "no segment stands worse than on the reference"
-    assert facts["Data quality"] == "as on the reference"
-    assert metrics["concept_drift"]["drifted"] is True
-    assert metrics["performance_degradation"]["drifted"] is True
+    beyond = r"\+\d+\.\d%, beyond the threshold of \+\d+\.\d%"
+    assert re.fullmatch(beyond, facts["Performance degradation"])
+    assert re.fullmatch(beyond, facts["Concept drift"])
+    assert "within the threshold" in facts["Estimated degradation"]
+    assert re.fullmatch(r"no gap in \d judged", facts["Fairness gap"])
+    assert re.fullmatch(r"not detected in \d judged", facts["Data quality"])
+    found = {v["name"] for v in metrics["verdicts"] if v["detected"] and not v.get("column")}
+    assert found == {"dataset_drift", "segment_drift", "concept_drift", "performance_degradation"}
     assert summary_of(worse).status() == {
-        "text": "drift; errs more than before; unexplained error",
+        "text": "dataset drift; segment drift; performance degradation; concept drift",
         "kind": "bad",
     }
 
-    assert summary_of(missing).facts["Data quality"] == "trip_distance: 20.0% missing (reference 0.0%)"
-    (found,) = summary_of(missing).record(START).metrics["data_quality"]
-    assert (found["feature"], found["check"]) == ("trip_distance", "missing")
-    assert "Error against the reference" not in summary_of(missing).facts
+    assert summary_of(missing).facts["Data quality"] == "trip_distance missing: 20.0% (reference 0.0%)"
+    checks = [v for v in summary_of(missing).record(START).metrics["verdicts"] if v["name"] == "data_quality"]
+    assert [(v["column"], v["check"]) for v in checks if v["detected"]] == [("trip_distance", "missing")]
+    assert summary_of(missing).facts["Performance degradation"].startswith("not judged: 0 rows to tell by")
     assert summary_of(missing).status() == {"text": "data quality", "kind": "bad"}

@@ -115,7 +115,7 @@ def test_a_summary_that_comes_while_the_index_is_written_is_in_it(tmp_path: Path
 def evidently_page(tmp_path_factory: pytest.TempPathFactory) -> str:
     bundle = publish_trips(tmp_path_factory.mktemp("models"), rows=300)
     reference = Reference.prepare(bundle.manifest, bundle.reference())
-    window = make_trips(100, seed=2)
+    window = reference.conform(make_trips(100, seed=2))
     return render(reference, window, evaluate(reference, window)).html
 
 

@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 
 from sextant.evaluation.drift.calibration import Calibration
-from sextant.evaluation.evaluate import evaluate
-from sextant.evaluation.quality import ColumnQuality, QualityVerdict, judge_quality
+from sextant.evaluation.quality import DATA_QUALITY, ColumnQuality, judge_quality
 from sextant.evaluation.reference import Reference
-from tests.bundles import make_trips, publish_trips
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
+from tests.bundles import evaluated, make_trips, publish_trips
 
 ZONES = ("PULocationID", "DOLocationID")
 RATE = Calibration(0.01, {}, {})
@@ -19,18 +19,23 @@ def trips(tmp_path_factory: pytest.TempPathFactory) -> Reference:
 
 
 def detected(reference: Reference, window: pd.DataFrame) -> set[tuple[str, str]]:
-    return {(v.feature, v.check) for v in evaluate(reference, window, RATE).data_quality if v.detected}
+    verdicts = evaluated(reference, window, RATE).of(DATA_QUALITY)
+    return {(v.column, v.check) for v in verdicts if v.detected}
 
 
 def judged(missing: float, rows: int, reference: float, reference_rows: int = 10_000) -> bool | None:
     window, known = {"x": ColumnQuality(missing)}, {"x": ColumnQuality(reference)}
-    return judge_quality(window, rows, known, reference_rows, 0.01)[0].detected
+    (verdict,) = judge_quality(window, rows, known, reference_rows, 0.01)
+    assert (verdict.value, verdict.reference) == (missing, reference)
+    assert verdict.threshold_ratio is not None
+    assert verdict.detected is (verdict.threshold_ratio > 1.0)
+    return verdict.detected
 
 
 def test_a_window_like_the_reference_has_no_verdict_against_it(trips: Reference) -> None:
     window = make_trips(500, seed=2)
     assert detected(trips, window) == set()
-    checks = {(v.feature, v.check) for v in evaluate(trips, window, RATE).data_quality}
+    checks = {(v.column, v.check) for v in evaluated(trips, window, RATE).of(DATA_QUALITY)}
     numerical = {("trip_distance", "missing"), ("trip_distance", "out_of_range")}
     zones = {(name, check) for name in ZONES for check in ("missing", "unseen_category")}
     assert checks == numerical | zones
@@ -88,6 +93,8 @@ def test_one_row_is_not_evidence_enough_of_anything_short_of_the_unheard_of() ->
 
 
 def test_without_calibration_there_are_ratios_and_no_verdict(trips: Reference) -> None:
-    verdicts = evaluate(trips, make_trips(100).assign(PULocationID=None)).data_quality
-    assert verdicts[0] == QualityVerdict("PULocationID", "missing", 1.0, 0.0, None)
-    assert {verdict.detected for verdict in verdicts} == {None}
+    verdicts = evaluated(trips, make_trips(100).assign(PULocationID=None)).of(DATA_QUALITY)
+    assert verdicts[0] == Verdict(
+        DATA_QUALITY, 1.0, reason=NOT_CALIBRATED, column="PULocationID", check="missing", reference=0.0
+    )
+    assert {(verdict.detected, verdict.reason) for verdict in verdicts} == {(None, NOT_CALIBRATED)}

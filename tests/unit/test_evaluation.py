@@ -7,15 +7,15 @@ import pytest
 from evidently.legacy.calculations.stattests.registry import get_registered_stattest
 from evidently.legacy.core import ColumnType
 
-from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Feature, FeatureSchema
 from sextant.evaluation.drift.calibration import Calibration, calibrate
 from sextant.evaluation.drift.severity import P_VALUE_METHODS, severity
 from sextant.evaluation.drift.stat_tests import drift_score
-from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.performance.measures import measure_performance
 from sextant.evaluation.reference import Reference
-from tests.bundles import make_flowers, make_trips, publish_flowers, publish_trips
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
+from tests.bundles import evaluated, make_flowers, make_manifest, make_trips, publish_flowers, publish_trips
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,13 @@ def thresholds(trips: Reference) -> Calibration:
     return calibrate(trips.values, trips.columns, false_alarm_rate=0.001)
 
 
+def scored(evaluation: Evaluation) -> dict[str, Verdict]:
+    """The columns that have a score, with their verdicts."""
+    return {verdict.column: verdict for verdict in evaluation.of("drift") if verdict.value is not None}
+
+
 def test_an_undrifted_window_raises_no_alarm(trips: Reference, thresholds: Calibration) -> None:
-    evaluation = evaluate(trips, make_trips(500, seed=21), thresholds)
+    evaluation = evaluated(trips, make_trips(500, seed=21), thresholds)
     assert evaluation.dataset_drift is False
     assert evaluation.drifted_ratio == 0.0
     assert evaluation.errors == {}
@@ -45,7 +50,7 @@ def test_an_undrifted_window_raises_no_alarm(trips: Reference, thresholds: Calib
 def test_a_shifted_feature_is_named_and_takes_the_prediction_along(
     trips: Reference, thresholds: Calibration
 ) -> None:
-    evaluation = evaluate(trips, make_trips(500, seed=21, distance_factor=1.5), thresholds)
+    evaluation = evaluated(trips, make_trips(500, seed=21, distance_factor=1.5), thresholds)
     assert evaluation.dataset_drift is True
     assert set(evaluation.drifted_columns) == {"trip_distance", "prediction", "target"}
     assert evaluation.drifted_ratio == 0.6
@@ -53,8 +58,8 @@ def test_a_shifted_feature_is_named_and_takes_the_prediction_along(
 
 def test_what_drifted_is_told_with_the_furthest_first(trips: Reference, thresholds: Calibration) -> None:
     window = make_trips(500, seed=21, distance_factor=1.5).assign(DOLocationID="7")
-    evaluation = evaluate(trips, window, thresholds)
-    shares = [evaluation.drift[name].share_of_threshold for name in evaluation.drifted_columns]
+    evaluation = evaluated(trips, window, thresholds)
+    shares = [scored(evaluation)[name].threshold_ratio for name in evaluation.drifted_columns]
     assert evaluation.drifted_columns[0] == "DOLocationID"
     assert shares == sorted(shares, reverse=True)
 
@@ -64,33 +69,37 @@ def test_the_target_is_watched_as_soon_as_there_are_labels_enough(
 ) -> None:
     window = make_trips(500, seed=21)
     window["target"] *= 2
-    assert evaluate(trips, window, thresholds).drifted_columns == ["target"]
-    unlabelled = evaluate(trips, window.assign(target=np.nan), thresholds)
+    assert evaluated(trips, window, thresholds).drifted_columns == ["target"]
+    unlabelled = evaluated(trips, window.assign(target=np.nan), thresholds)
     assert unlabelled.dataset_drift is False
     assert unlabelled.errors == {}
 
 
 def test_a_reference_without_targets_judges_all_other_columns(trips: Reference) -> None:
     blind = Reference.prepare(trips.manifest, trips.frame.assign(target=np.nan))
-    evaluation = evaluate(blind, make_trips(500, seed=21))
-    assert set(evaluation.drift) == {"PULocationID", "DOLocationID", "trip_distance", "prediction"}
+    evaluation = evaluated(blind, make_trips(500, seed=21))
+    assert set(scored(evaluation)) == {"PULocationID", "DOLocationID", "trip_distance", "prediction"}
+    assert evaluation.verdict("drift", column="target") is None
     assert evaluation.errors == {}
-    assert evaluation.performance_degradation is None
+    assert evaluation.of("performance_degradation") == [
+        Verdict("performance_degradation", reason="the reference has fewer than 30 labelled rows")
+    ]
 
 
 def test_a_single_shifted_column_is_data_set_drift(trips: Reference, thresholds: Calibration) -> None:
     window = make_trips(500, seed=21).assign(DOLocationID="7")
-    evaluation = evaluate(trips, window, thresholds)
+    evaluation = evaluated(trips, window, thresholds)
     assert evaluation.drifted_columns == ["DOLocationID"]
     assert evaluation.dataset_drift is True
 
 
 def test_without_calibration_there_are_scores_but_no_verdict(trips: Reference) -> None:
-    evaluation = evaluate(trips, make_trips(500, seed=21, distance_factor=3))
+    evaluation = evaluated(trips, make_trips(500, seed=21, distance_factor=3))
     assert not evaluation.calibrated
     assert evaluation.dataset_drift is None
     assert evaluation.drifted_ratio is None
-    assert {column.drifted for column in evaluation.drift.values()} == {None}
+    assert len(scored(evaluation)) == 5
+    assert {(column.detected, column.reason) for column in evaluation.of("drift")} == {(None, NOT_CALIBRATED)}
 
 
 @pytest.mark.parametrize(
@@ -101,18 +110,21 @@ def test_an_odd_column_never_stops_the_others(
 ) -> None:
     window = make_trips(500, seed=21)
     window["PULocationID"] = [f"{n}-{values}" for n in window.index] if values == "a category each" else values
-    evaluation = evaluate(trips, window, thresholds)
-    assert set(evaluation.drift) >= {"DOLocationID", "trip_distance", "prediction"}
+    evaluation = evaluated(trips, window, thresholds)
+    assert set(scored(evaluation)) >= {"DOLocationID", "trip_distance", "prediction"}
     if reason:
         assert reason in evaluation.errors["PULocationID"]
+        assert evaluation.verdict("drift", column="PULocationID") == Verdict(
+            "drift", column="PULocationID", reason=evaluation.errors["PULocationID"]
+        )
         assert evaluation.dataset_drift is False
     else:
         assert evaluation.drifted_columns == ["PULocationID"]
 
 
 def test_one_row_gives_reasons_instead_of_scores(trips: Reference, thresholds: Calibration) -> None:
-    evaluation = evaluate(trips, make_trips(1), thresholds)
-    assert evaluation.drift == {}
+    evaluation = evaluated(trips, make_trips(1), thresholds)
+    assert scored(evaluation) == {}
     assert set(evaluation.errors) == {"PULocationID", "DOLocationID", "trip_distance", "prediction"}
     assert evaluation.dataset_drift is None
 
@@ -123,9 +135,10 @@ def test_values_far_out_of_range_are_drift_but_do_not_blow_up_the_score(
     near, far = make_trips(500, seed=21), make_trips(500, seed=21)
     near.loc[:200, "trip_distance"] = 101.0
     far.loc[:200, "trip_distance"] = 1e12
-    scores = [evaluate(trips, window, thresholds).drift["trip_distance"] for window in (near, far)]
-    assert scores[0].drifted
-    assert scores[0].score == scores[1].score < 10
+    scores = [scored(evaluated(trips, window, thresholds))["trip_distance"] for window in (near, far)]
+    assert scores[0].detected
+    assert scores[0].value == scores[1].value is not None
+    assert scores[0].value < 10
 
 
 def test_a_few_absurd_values_do_not_hide_a_shift_in_the_reference() -> None:
@@ -171,43 +184,46 @@ def test_methods_point_the_way_that_evidently_says(method: str) -> None:
 def test_regression_measures_are_those_of_the_labelled_rows(trips: Reference) -> None:
     rows = make_trips(400, seed=4)
     rows.loc[200:, "target"] = np.nan
-    evaluation = evaluate(trips, rows)
+    evaluation = evaluated(trips, rows)
     error = rows["prediction"][:200] - rows["target"][:200]
     assert evaluation.labelled_rows == 200
     assert evaluation.label_coverage == 0.5
-    assert evaluation.performance.measures["mae"] == pytest.approx(error.abs().mean())
-    assert evaluation.performance.measures["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
-    assert evaluation.performance.measures["mean_error"] == pytest.approx(error.mean())
+    assert evaluation.measures[""]["mae"] == pytest.approx(error.abs().mean())
+    assert evaluation.measures[""]["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    assert evaluation.measures[""]["mean_error"] == pytest.approx(error.mean())
+    assert evaluation.reference_measures[""] == trips.performance.measures
 
 
 def test_performance_degradation_is_the_growth_of_the_error(trips: Reference) -> None:
     rows = make_trips(400, seed=4)
     worse = rows.assign(target=rows["prediction"] + 2 * trips.performance.measures["mae"])
-    found = evaluate(trips, worse).performance_degradation
+    found = evaluated(trips, worse).verdict("performance_degradation")
     assert found is not None
-    assert found.ratio == pytest.approx(1.0)
+    assert found.value == pytest.approx(1.0)
 
 
 def test_too_few_labels_give_no_performance(trips: Reference) -> None:
     rows = make_trips(400, seed=4)
     rows.loc[10:, "target"] = np.nan
-    evaluation = evaluate(trips, rows)
-    assert evaluation.performance.measures == {}
-    assert evaluation.performance_degradation is None
+    evaluation = evaluated(trips, rows)
+    assert evaluation.measures[""] == {}
+    assert evaluation.of("performance_degradation") == [
+        Verdict("performance_degradation", reason="10 rows to tell by, fewer than 30")
+    ]
 
 
 def test_classification_measures_judge_the_classes_that_were_answered(flowers: Reference) -> None:
     rows = make_flowers(400, seed=5)
-    performance = evaluate(flowers, rows).performance
-    assert performance.measures["accuracy"] == pytest.approx((rows["prediction"] == rows["target"]).mean())
-    assert set(performance.measures) == {"accuracy", "precision", "recall", "f1"}
+    measures = evaluated(flowers, rows).measures[""]
+    assert measures["accuracy"] == pytest.approx((rows["prediction"] == rows["target"]).mean())
+    assert set(measures) == {"accuracy", "precision", "recall", "f1"}
 
 
 def test_probabilities_add_the_area_under_the_curve_and_leave_accuracy_alone(flowers: Reference) -> None:
     rows = make_flowers(400, seed=5)
     for name in flowers.manifest.classes or ():
         rows[f"probability_{name}"] = np.where(rows["target"] == name, 0.8, 0.1)
-    measures = evaluate(flowers, rows).performance.measures
+    measures = evaluated(flowers, rows).measures[""]
     assert measures["roc_auc"] == pytest.approx(1.0)
     assert measures["log_loss"] == pytest.approx(-np.log(0.8))
     assert measures["accuracy"] == pytest.approx((rows["prediction"] == rows["target"]).mean())
@@ -218,15 +234,15 @@ def test_a_window_with_a_single_class_still_has_an_accuracy(flowers: Reference) 
     rows = rows[rows["target"] == "setosa"].assign(prediction="setosa")
     for name in flowers.manifest.classes or ():
         rows[f"probability_{name}"] = 0.5
-    performance = evaluate(flowers, rows).performance
-    assert performance.measures["accuracy"] == 1.0
-    assert "one class" in performance.errors["roc_auc"]
+    evaluation = evaluated(flowers, rows)
+    assert evaluation.measures[""]["accuracy"] == 1.0
+    assert "one class" in evaluation.undefined["roc_auc"]
 
 
 def test_targets_that_are_all_equal_leave_only_r2_unknown(trips: Reference) -> None:
-    performance = evaluate(trips, make_trips(100).assign(target=5.0)).performance
-    assert set(performance.measures) == {"mae", "rmse", "mean_error"}
-    assert list(performance.errors) == ["r2"]
+    evaluation = evaluated(trips, make_trips(100).assign(target=5.0))
+    assert set(evaluation.measures[""]) == {"mae", "rmse", "mean_error"}
+    assert list(evaluation.undefined) == ["r2"]
 
 
 def test_measures_are_those_of_evidently(trips: Reference, flowers: Reference) -> None:
@@ -261,25 +277,10 @@ def _by_evidently(reference: Reference, names: tuple[str, ...], metrics: list[An
 
 
 def test_a_class_may_be_called_target() -> None:
-    manifest = _manifest_of_classes("target", "prediction")
+    schema = FeatureSchema(features=(Feature(name="x", kind="numerical"),))
+    manifest = make_manifest(schema, task="classification", classes=("target", "prediction"))
     rows = pd.DataFrame({"x": 1.0, "prediction": ["target", "prediction"] * 20, "target": "target"})
     assert measure_performance(rows, manifest).measures["accuracy"] == 0.5
-
-
-def _manifest_of_classes(*classes: str) -> Manifest:
-    return Manifest(
-        name="odd",
-        version="v1",
-        task="classification",
-        feature_schema=FeatureSchema(features=(Feature(name="x", kind="numerical"),)),
-        target="a class",
-        classes=classes,
-        metrics={},
-        data_source="tests",
-        data_period="none",
-        libraries={},
-        files={},
-    )
 
 
 def test_the_package_knows_no_service_and_no_store() -> None:

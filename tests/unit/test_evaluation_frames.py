@@ -8,6 +8,7 @@ from sextant.contracts.events import Prediction, Target, Value
 from sextant.contracts.schema import Feature, FeatureSchema
 from sextant.evaluation.frames import conform, to_frame
 from sextant.evaluation.quality import measure_quality
+from tests.bundles import make_manifest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEMA = FeatureSchema(
@@ -16,6 +17,7 @@ SCHEMA = FeatureSchema(
         Feature(name="distance", kind="numerical", minimum=0.0, maximum=10.0),
     )
 )
+MANIFEST = make_manifest(SCHEMA)
 
 
 def prediction(identifier: str, **features: Value) -> Prediction:
@@ -23,27 +25,27 @@ def prediction(identifier: str, **features: Value) -> Prediction:
 
 
 def test_features_get_the_types_of_their_kind() -> None:
-    frame = to_frame([prediction("a", zone=1, distance=3), prediction("b", zone="2", distance=4.5)], {}, SCHEMA)
+    frame = to_frame([prediction("a", zone=1, distance=3), prediction("b", zone="2", distance=4.5)], {}, MANIFEST)
     assert frame["zone"].tolist() == ["1", "2"]
     assert frame["distance"].dtype == np.float64
 
 
 def test_an_absent_feature_and_a_missing_target_are_missing() -> None:
     target = Target("a", "taxi", 7.0, NOW)
-    frame = to_frame([prediction("a", distance=3.0), prediction("b", zone="1")], {"a": target}, SCHEMA)
+    frame = to_frame([prediction("a", distance=3.0), prediction("b", zone="1")], {"a": target}, MANIFEST)
     assert frame["zone"].isna().tolist() == [True, False]
     assert frame["distance"].isna().tolist() == [False, True]
     assert frame["target"].isna().tolist() == [False, True]
 
 
 def test_no_predictions_give_an_empty_frame_with_all_columns() -> None:
-    frame = to_frame([], {}, SCHEMA)
+    frame = to_frame([], {}, MANIFEST)
     assert list(frame.columns) == ["zone", "distance", "prediction", "target"]
     assert frame.empty
 
 
 def test_text_in_a_numerical_feature_and_infinity_are_missing() -> None:
-    frame = conform(pd.DataFrame({"zone": ["1"] * 3, "distance": ["far", np.inf, 2]}), SCHEMA)
+    frame = conform(pd.DataFrame({"zone": ["1"] * 3, "distance": ["far", np.inf, 2]}), MANIFEST)
     assert frame["distance"].isna().tolist() == [True, True, False]
 
 
@@ -51,7 +53,7 @@ def test_text_in_a_numerical_feature_and_infinity_are_missing() -> None:
     ("value", "category"), [(41, "41"), (41.0, "41"), ("41", "41"), (2.5, "2.5"), (None, None), (np.nan, None)]
 )
 def test_a_category_is_compared_as_text(value: Value, category: str | None) -> None:
-    frame = conform(pd.DataFrame({"zone": pd.Series([value], dtype=object), "distance": [1.0]}), SCHEMA)
+    frame = conform(pd.DataFrame({"zone": pd.Series([value], dtype=object), "distance": [1.0]}), MANIFEST)
     assert frame["zone"].tolist() == [category]
 
 
@@ -59,7 +61,7 @@ def test_probabilities_have_a_column_for_each_class() -> None:
     asked = Prediction(
         "a", "iris", "v1", NOW, {"zone": "1"}, "setosa", probabilities={"setosa": 0.9, "other": 0.1}
     )
-    frame = to_frame([asked], {}, SCHEMA)
+    frame = to_frame([asked], {}, MANIFEST)
     assert frame.loc["a", ["probability_setosa", "probability_other"]].tolist() == [0.9, 0.1]
 
 

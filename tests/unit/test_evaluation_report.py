@@ -8,7 +8,7 @@ from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.report import RenderedReport, render
 from sextant.evaluation.report_head import with_head
-from tests.bundles import make_flowers, make_trips, publish_flowers, publish_trips
+from tests.bundles import evaluated, make_flowers, make_trips, publish_flowers, publish_trips
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,8 @@ def thresholds(trips: Reference) -> Calibration:
 
 
 def rendered(reference: Reference, window: pd.DataFrame, thresholds: Calibration | None = None) -> RenderedReport:
-    return render(reference, window, evaluate(reference, window, thresholds))
+    conformed = reference.conform(window)
+    return render(reference, conformed, evaluate(reference, conformed, thresholds))
 
 
 def test_the_report_says_what_it_is_about_and_shows_the_calibrated_threshold(
@@ -71,7 +72,7 @@ def test_a_classification_report_shows_its_performance(tmp_path_factory: pytest.
 
 
 def test_the_head_shows_facts_as_text_and_keeps_the_rest_of_the_page(trips: Reference) -> None:
-    evaluation = evaluate(trips, make_trips(100))
+    evaluation = evaluated(trips, make_trips(100))
     page = with_head(
         "<html><head></head><body class='x'><p>plots</p></body></html>",
         title="A & B",
@@ -86,4 +87,4 @@ def test_the_head_shows_facts_as_text_and_keeps_the_rest_of_the_page(trips: Refe
 
 def test_what_is_no_page_is_refused(trips: Reference) -> None:
     with pytest.raises(ValueError, match="no body"):
-        with_head("plots", title="A", facts={}, evaluation=evaluate(trips, make_trips(100)))
+        with_head("plots", title="A", facts={}, evaluation=evaluated(trips, make_trips(100)))

@@ -6,10 +6,13 @@ import pytest
 
 from sextant.evaluation.drift.calibration import Calibration, calibrate_segments, segment_test
 from sextant.evaluation.drift.calibration_cache import CalibrationCache
-from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.reference import Reference
-from tests.bundles import make_trips, publish_trips
+from sextant.evaluation.verdict import Verdict, detected
+from tests.bundles import evaluated, make_trips, publish_trips
+
+TOO_FEW = "too few rows, here or in the reference"
 
 
 @pytest.fixture(scope="module")
@@ -24,39 +27,45 @@ def thresholds(trips: Reference) -> Calibration:
     return calibrate_segments(parts, trips.columns, false_alarm_rate=0.001)
 
 
+def drift_in(found: Evaluation, segment: str) -> Verdict:
+    verdict = found.verdict("segment_drift", segment=segment)
+    assert verdict is not None
+    return verdict
+
+
 def test_drift_of_one_segment_is_found_there_and_only_there(trips: Reference, thresholds: Calibration) -> None:
     window = make_trips(600, seed=21)
     by_cash = window["payment_type"] == "2"
     window.loc[by_cash, "trip_distance"] *= 2
-    segments = evaluate(trips, window, segment_calibration=thresholds).segments
-    assert segments["payment_type=2"].drifted_columns == ["trip_distance"]
-    assert segments["payment_type=2"].drifted is True
-    assert segments["payment_type=1"].drifted is False
-    nearest = segments["payment_type=1"].share_of_threshold
-    assert nearest is not None
-    assert 0 < nearest < 1
+    found = evaluated(trips, window, segment_calibration=thresholds)
+    drifted, still = drift_in(found, "payment_type=2"), drift_in(found, "payment_type=1")
+    assert [cause.column for cause in detected(drifted.causes)] == ["trip_distance"]
+    assert drifted.detected is True
+    assert still.detected is False
+    assert still.threshold_ratio == max(cause.threshold_ratio or 0.0 for cause in still.causes)
+    assert 0 < still.threshold_ratio < 1
 
 
 def test_performance_is_told_for_each_segment_beside_its_own_reference(trips: Reference) -> None:
     window = make_trips(600, seed=21)
     by_cash = window["payment_type"] == "2"
     window.loc[by_cash, "target"] = window["prediction"] + 10.0
-    segments = evaluate(trips, window).segments
-    assert segments["payment_type=2"].performance.measures["mae"] == pytest.approx(10.0)
-    assert segments["payment_type=1"].performance.measures["mae"] < 4.0
+    found = evaluated(trips, window)
+    assert found.measures["payment_type=2"]["mae"] == pytest.approx(10.0)
+    assert found.measures["payment_type=1"]["mae"] < 4.0
     reference = trips.frame[trips.frame["payment_type"] == "2"]
     expected = (reference["prediction"] - reference["target"]).abs().mean()
-    assert segments["payment_type=2"].reference_performance.measures["mae"] == pytest.approx(expected)
+    assert found.reference_measures["payment_type=2"]["mae"] == pytest.approx(expected)
 
 
 def test_the_estimate_is_told_for_each_segment_too(trips: Reference) -> None:
     estimator = PerformanceEstimator.fit(trips)
-    evaluation = evaluate(trips, make_trips(600, seed=21).assign(target=np.nan), estimator=estimator)
+    evaluation = evaluated(trips, make_trips(600, seed=21).assign(target=np.nan), estimator=estimator)
     for segment in ("payment_type=1", "payment_type=2"):
-        assert 1.0 < evaluation.segments[segment].estimated["estimated_mae"] < 4.0
-        assert 1.0 < evaluation.segments[segment].reference_estimated["estimated_mae"] < 4.0
-    assert evaluation.segments["payment_type=1"].performance.measures == {}
-    assert 1.0 < evaluation.estimated["estimated_mae"] < 4.0
+        assert 1.0 < evaluation.measures[segment]["estimated_mae"] < 4.0
+        assert 1.0 < evaluation.reference_measures[segment]["estimated_mae"] < 4.0
+    assert set(evaluation.measures["payment_type=1"]) == {"estimated_mae"}
+    assert 1.0 < evaluation.measures[""]["estimated_mae"] < 4.0
 
 
 def test_a_value_that_the_reference_never_held_is_other_and_breaks_nothing(
@@ -64,30 +73,32 @@ def test_a_value_that_the_reference_never_held_is_other_and_breaks_nothing(
 ) -> None:
     window = make_trips(600, seed=21)
     window.loc[:99, "payment_type"] = "7"
-    other = evaluate(trips, window, segment_calibration=thresholds).segments["payment_type=other"]
-    assert other.rows == 100
-    assert other.drifted is None
-    assert other.performance.measures["mae"] > 0
-    assert other.reference_performance.measures == {}
+    found, other = evaluated(trips, window, segment_calibration=thresholds), "payment_type=other"
+    assert found.segments[other].rows == 100
+    assert drift_in(found, other) == Verdict("segment_drift", segment=other, reason=TOO_FEW)
+    assert found.measures[other]["mae"] > 0
+    assert found.reference_measures[other] == {}
 
 
 def test_a_segment_with_few_rows_is_counted_and_not_judged(trips: Reference, thresholds: Calibration) -> None:
     window = make_trips(600, seed=21).assign(payment_type="1")
     window.loc[:9, "payment_type"] = "3"
-    few = evaluate(trips, window, segment_calibration=thresholds).segments["payment_type=3"]
-    assert few.rows == 10
-    assert few.drifted is None
-    assert few.performance.measures == {}
+    found, few = evaluated(trips, window, segment_calibration=thresholds), "payment_type=3"
+    assert found.segments[few].rows == 10
+    assert drift_in(found, few) == Verdict("segment_drift", segment=few, reason=TOO_FEW)
+    assert found.measures[few] == {}
 
 
 def test_a_window_without_the_segment_column_is_one_segment(trips: Reference) -> None:
-    segments = evaluate(trips, make_trips(100).drop(columns="payment_type")).segments
+    segments = evaluated(trips, make_trips(100).drop(columns="payment_type")).segments
     assert {name: segment.rows for name, segment in segments.items()} == {"payment_type=other": 100}
 
 
 def test_a_bundle_without_segments_has_none(trips: Reference) -> None:
     plain = Reference.prepare(trips.manifest.model_copy(update={"segments": ()}), trips.frame)
-    assert evaluate(plain, make_trips(100)).segments == {}
+    found = evaluated(plain, make_trips(100))
+    assert found.segments == {}
+    assert found.of("segment_drift") == found.of("fairness_gap") == []
 
 
 def test_all_segments_together_are_one_family_of_tests(trips: Reference, thresholds: Calibration) -> None:
@@ -107,8 +118,8 @@ def test_undrifted_segments_alarm_about_as_rarely_as_stated(trips: Reference) ->
     alarms = 0
     for _ in range(200):
         window = population.iloc[random.choice(len(population), 500, replace=False)]
-        found = evaluate(trips, window, segment_calibration=calibration).segments.values()
-        alarms += any(segment.drifted for segment in found)
+        found = evaluated(trips, window, segment_calibration=calibration).of("segment_drift")
+        alarms += any(segment.detected for segment in found)
     assert 6 <= alarms <= 42
 
 
@@ -128,4 +139,4 @@ def test_segment_thresholds_are_kept_beside_those_of_the_columns(tmp_path: Path,
 def test_an_unusual_index_of_the_window_does_not_matter(trips: Reference) -> None:
     window = make_trips(200, seed=5)
     named = window.set_axis(pd.Index([f"p{number}" for number in range(200)], name="prediction_id"))
-    assert evaluate(trips, window).segments.keys() == evaluate(trips, named).segments.keys()
+    assert evaluated(trips, window).segments.keys() == evaluated(trips, named).segments.keys()

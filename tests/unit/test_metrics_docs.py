@@ -88,12 +88,12 @@ def learn_everything(harness: Harness, folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(multivariate, "BATCH", 2)
         patch.setattr(null_scores, "RESAMPLES", 50)
-        Calibrator(harness.service.monitors, cache, false_alarm_rate=0.1, stop=threading.Event()).beat()
+        Calibrator(harness.service.monitors, cache, false_alarm_rate=0.1, stop=threading.Event()).run()
 
 
 def judge(harness: Harness) -> None:
-    harness.evaluator.beat()
-    harness.together.beat()
+    harness.evaluator.run()
+    harness.together.run()
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> Calibration:
 
 def test_nothing_is_said_before_there_are_rows_enough(harness: Harness) -> None:
     harness.post(trip_events(99))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     drift = harness.drift()
     assert drift["dataset_drift"] is None
     assert drift["evaluated_at"] is None
@@ -47,11 +47,11 @@ def test_nothing_is_said_before_there_are_rows_enough(harness: Harness) -> None:
 
 def test_before_calibration_there_are_scores_and_no_alarm(harness: Harness) -> None:
     harness.post(trip_events(200, factor=3.0))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     drift = harness.drift()
     assert drift["calibrated"] is False
     assert drift["dataset_drift"] is None
-    assert {feature["drifted"] for feature in drift["features"]} == {None}
+    assert {verdict["detected"] for verdict in harness.verdicts("drift")} == {None}
     samples = harness.samples()
     assert samples["sextant_drift_score", "trip_distance"] > 0
     assert ("sextant_drift_threshold", "trip_distance") not in samples
@@ -61,9 +61,9 @@ def test_before_calibration_there_are_scores_and_no_alarm(harness: Harness) -> N
 
 def test_calibration_brings_the_verdict_without_new_rows(harness: Harness, calibration: Calibration) -> None:
     harness.post(trip_events(200, factor=1.5))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     harness.calibrate_with(calibration)
-    harness.evaluator.beat()
+    harness.evaluator.run()
     assert harness.drift()["dataset_drift"] is True
 
 
@@ -73,7 +73,7 @@ def test_drift_rises_and_falls_with_the_rows_in_the_window(harness: Harness, cal
     for number, factor in enumerate((1.0, 1.5, 1.0)):
         start = START + timedelta(minutes=10 * number)
         harness.post(trip_events(300, factor=factor, prefix=f"{number}-", start=start))
-        harness.evaluator.beat()
+        harness.evaluator.run()
         samples = harness.samples()
         seen.append((harness.drift()["dataset_drift"], samples["sextant_dataset_drift", ""]))
         assert samples["sextant_drift_detected", "trip_distance"] == samples["sextant_dataset_drift", ""]
@@ -82,19 +82,19 @@ def test_drift_rises_and_falls_with_the_rows_in_the_window(harness: Harness, cal
 
 def test_a_window_that_did_not_change_is_not_judged_again(harness: Harness) -> None:
     harness.post(trip_events(150))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     first = harness.monitor().latest
-    harness.evaluator.beat()
+    harness.evaluator.run()
     assert harness.monitor().latest is first
     harness.post(trip_events(1, prefix="new"))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     assert harness.monitor().latest is not first
 
 
 def test_every_metric_of_an_evaluation_is_there(harness: Harness, calibration: Calibration) -> None:
     harness.calibrate_with(calibration)
     harness.post(trip_events(200))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     samples = harness.samples()
     for name in (
         *(
@@ -122,11 +122,11 @@ def test_every_metric_of_an_evaluation_is_there(harness: Harness, calibration: C
 
 
 def test_segments_have_metrics_of_their_own(harness: Harness) -> None:
-    parts = {name: part.values for name, part in harness.monitor().subject.reference.segments.items()}
-    columns = harness.monitor().subject.reference.columns
+    parts = {name: part.values for name, part in harness.monitor().monitored.reference.segments.items()}
+    columns = harness.monitor().monitored.reference.columns
     harness.learn(segment_calibration=calibrate_segments(parts, columns, false_alarm_rate=0.001))
     harness.post(trip_events(300, factor=2.0))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     found = harness.segment_samples("payment_type=1")
     assert found["sextant_segment_drift_detected", ""] == 1
     assert found["sextant_segment_drift_score", ""] > 1
@@ -139,9 +139,9 @@ def test_segments_have_metrics_of_their_own(harness: Harness) -> None:
 
 
 def test_the_estimate_is_a_measure_before_there_is_any_target(harness: Harness) -> None:
-    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().subject.reference))
+    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().monitored.reference))
     harness.post({"predictions": trip_events(200)["predictions"]})
-    harness.evaluator.beat()
+    harness.evaluator.run()
     samples = harness.samples()
     assert samples["sextant_performance", "estimated_mae"] > 0
     assert samples["sextant_reference_performance", "estimated_mae"] > 0
@@ -151,11 +151,11 @@ def test_the_estimate_is_a_measure_before_there_is_any_target(harness: Harness) 
 
 def test_all_features_together_are_judged_on_their_own_beat(harness: Harness) -> None:
     harness.post(trip_events(200, factor=2.0))
-    harness.together.beat()
+    harness.together.run()
     assert harness.samples()["sextant_multivariate_drift_score", ""] > 0.6
     assert ("sextant_multivariate_drift_detected", "") not in harness.samples()
     harness.learn(multivariate_calibration=ColumnThresholds(METHOD, 2_000, (100,), (0.05,)))
-    harness.together.beat()
+    harness.together.run()
     assert harness.samples()["sextant_multivariate_drift_threshold", ""] > 0.5
     assert harness.samples()["sextant_multivariate_drift_detected", ""] == 1
 
@@ -164,24 +164,24 @@ def test_a_window_that_shrank_below_its_minimum_is_not_judged_together_either(
     harness: Harness, settings: Settings
 ) -> None:
     harness.post(trip_events(200))
-    harness.together.beat()
+    harness.together.run()
     publish_trips(settings.models_dir, version="v2")
     harness.service.monitors.follow()
-    harness.together.beat()
+    harness.together.run()
     assert ("sextant_multivariate_drift_score", "") not in harness.samples()
 
 
 def test_a_failure_of_the_test_of_all_features_is_counted(harness: Harness) -> None:
     harness.learn(domain=None)
     harness.post(trip_events(200))
-    harness.together.beat()
+    harness.together.run()
     assert harness.samples()["sextant_evaluation_errors_total", "multivariate"] == 1
 
 
 def test_performance_degradation_has_a_threshold_and_a_verdict(harness: Harness, calibration: Calibration) -> None:
     harness.calibrate_with(calibration)
     harness.post(trip_events(200))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     samples = harness.samples()
     assert (
         samples["sextant_performance_degradation_ratio", ""]
@@ -195,20 +195,21 @@ def test_what_the_estimate_adds_has_a_ratio_a_threshold_and_a_verdict(
     harness: Harness, calibration: Calibration, name: str
 ) -> None:
     harness.calibrate_with(calibration)
-    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().subject.reference))
+    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().monitored.reference))
     harness.post(trip_events(300))
-    harness.evaluator.beat()
-    told = harness.drift()["performance"][name]
-    samples = {part: harness.samples()[f"sextant_{name}_{part}", ""] for part in told}
-    assert samples == pytest.approx({part: float(value) for part, value in told.items()})
-    assert told["ratio"] < told["threshold"]
+    harness.evaluator.run()
+    (told,) = harness.verdicts(name)
+    fields = {"ratio": "value", "threshold": "threshold", "detected": "detected"}
+    samples = {part: harness.samples()[f"sextant_{name}_{part}", ""] for part in fields}
+    assert samples == pytest.approx({part: float(told[field]) for part, field in fields.items()})
+    assert told["value"] < told["threshold"]
     assert told["detected"] is False
 
 
 def test_the_mean_prediction_stands_beside_the_references(harness: Harness) -> None:
     harness.post(trip_events(200, factor=2.0))
-    harness.evaluator.beat()
-    samples, told = harness.samples(), harness.drift()["performance"]
+    harness.evaluator.run()
+    samples, told = harness.samples(), harness.drift()
     assert samples["sextant_prediction_mean", ""] == pytest.approx(told["prediction_mean"])
     assert samples["sextant_reference_prediction_mean", ""] == pytest.approx(told["reference_prediction_mean"])
     assert told["prediction_mean"] > 1.3 * told["reference_prediction_mean"]
@@ -219,13 +220,14 @@ def test_a_segment_that_is_served_worse_has_a_fairness_gap(harness: Harness, cal
     trips = make_trips(300, seed=5)
     error = (trips["target"] - trips["prediction"]) * trips["payment_type"].map({"1": 1.0, "2": 3.0, "3": 1.0})
     harness.post(labelled_events(trips.assign(target=trips["prediction"] + error)))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     worse, other = (harness.segment_samples(f"payment_type={value}") for value in ("2", "1"))
     assert worse["sextant_fairness_gap_ratio", ""] > worse["sextant_fairness_gap_threshold", ""] > 0
     assert (worse["sextant_fairness_gap_detected", ""], other["sextant_fairness_gap_detected", ""]) == (1, 0)
-    segments = {segment["segment"]: segment["fairness_gap"] for segment in harness.drift()["segments"]}
+    segments = {verdict["segment"]: verdict for verdict in harness.verdicts("fairness_gap")}
     assert segments["payment_type=2"]["detected"] is True
-    assert segments["payment_type=3"] is None
+    assert segments["payment_type=3"]["detected"] is None
+    assert "too few labelled rows" in segments["payment_type=3"]["reason"]
 
 
 def labelled_events(trips: pd.DataFrame) -> dict[str, Any]:
@@ -239,12 +241,12 @@ def test_data_quality_has_a_verdict_for_each_feature_and_check(harness: Harness,
     for prediction in body["predictions"][:20]:
         prediction["features"]["PULocationID"] = "nowhere"
     harness.post(body)
-    harness.evaluator.beat()
+    harness.evaluator.run()
     families = text_string_to_metric_families(harness.client.get("/metrics").text)
     samples = [s for family in families for s in family.samples if s.name == "sextant_data_quality_detected"]
     told = {(s.labels["feature"], s.labels["check"]): bool(s.value) for s in samples}
     assert {key for key, detected in told.items() if detected} == {("PULocationID", "unseen_category")}
-    assert told == {(v["feature"], v["check"]): v["detected"] for v in harness.drift()["data_quality"]}
+    assert told == {(v["column"], v["check"]): v["detected"] for v in harness.verdicts("data_quality")}
 
 
 def test_every_metric_has_a_help_text(harness: Harness) -> None:
@@ -258,10 +260,10 @@ def test_a_column_that_fails_is_counted_and_the_others_go_on(harness: Harness, c
     for prediction in body["predictions"]:
         prediction["features"]["trip_distance"] = None
     harness.post(body)
-    harness.evaluator.beat()
+    harness.evaluator.run()
     drift = harness.drift()
     assert list(drift["errors"]) == ["trip_distance"]
-    judged = {feature["name"] for feature in drift["features"]}
+    judged = {verdict["column"] for verdict in harness.verdicts("drift") if verdict["detected"] is not None}
     assert judged == {"PULocationID", "DOLocationID", "prediction", "target"}
     samples = harness.samples()
     assert samples["sextant_evaluation_errors_total", "trip_distance"] == 1

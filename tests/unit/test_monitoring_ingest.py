@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from monitoring_service.ingest import WrongShapeError, parse_batch
+from monitoring_service.ingest import WrongShape, parse_batch
 from tests.bundles import make_trips
 from tests.events import body_of, predictions_from, targets_from
 
@@ -34,7 +34,7 @@ def test_either_list_may_be_left_out() -> None:
 
 @pytest.mark.parametrize("body", [None, [], "text", 5, {"predictions": {}}, {"targets": 1}, {"prediction": []}])
 def test_a_body_that_is_no_batch_is_wrong_as_a_whole(body: Any) -> None:
-    with pytest.raises(WrongShapeError):
+    with pytest.raises(WrongShape):
         parse_batch(body, {"taxi"})
 
 

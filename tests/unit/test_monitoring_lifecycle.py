@@ -1,3 +1,4 @@
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -5,11 +6,12 @@ from typing import Any
 import pytest
 
 from monitoring_service.app import create_app
-from monitoring_service.beat import Beat
-from monitoring_service.refill import BEATS_BETWEEN
-from monitoring_service.service import MonitoringService
+from monitoring_service.pages.live import card
+from monitoring_service.refill import RUNS_BETWEEN
+from monitoring_service.service import MonitoringService, PeriodicTask
+from monitoring_service.views import drift_view
 from sextant.contracts.errors import BundleError
-from sextant.contracts.model_bundle import ModelBundle
+from sextant.contracts.model_bundle import MANIFEST, REFERENCE, ModelBundle
 from sextant.infrastructure.settings import Settings, load_settings
 from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
@@ -31,16 +33,16 @@ def test_a_new_version_is_judged_by_its_own_rows_and_the_old_one_leaves_no_metri
     harness: Harness, settings: Settings
 ) -> None:
     harness.post(trip_events(150))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     publish_trips(settings.models_dir, version="v2")
-    harness.evaluator.beat()
+    harness.evaluator.run()
     drift = harness.drift()
     assert drift["model_version"] == "v2"
     assert drift["dataset_drift"] is None
     assert "150 more are of other model versions" in drift["status"]
     assert 'version="v1"' not in harness.client.get("/metrics").text
     harness.post(trip_events(120, version="v2", prefix="new"))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     assert harness.drift()["window"]["rows"] == 120
 
 
@@ -48,9 +50,53 @@ def test_a_corrupt_new_version_leaves_the_old_one_in_place(harness: Harness, set
     bundle: ModelBundle = publish_trips(settings.models_dir, version="v2")
     bundle.file("reference.parquet").write_bytes(b"broken")
     harness.post(trip_events(150))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     assert harness.drift()["model_version"] == "v1"
     assert harness.drift()["evaluated_at"]
+
+
+def break_bundle(settings: Settings, name: str = "broken") -> None:
+    """Publish a bundle whose manifest knows nothing of a reference, and that has none."""
+    bundle = publish_trips(settings.models_dir, name=name)
+    bundle.file(REFERENCE).unlink()
+    manifest = bundle.path / MANIFEST
+    found = json.loads(manifest.read_text())
+    del found["files"][REFERENCE]
+    manifest.write_text(json.dumps(found))
+
+
+def test_one_bad_bundle_stops_no_other_model_at_the_start(settings: Settings) -> None:
+    break_bundle(settings)
+    harness = Harness(settings, FakeStore())
+    assert harness.service.monitors.names() == {"taxi"}
+    harness.post(trip_events(150))
+    harness.evaluator.run()
+    assert harness.drift()["evaluated_at"]
+    assert "model broken: " in harness.client.get("/").text
+
+
+def test_one_bad_bundle_that_comes_later_stops_no_other_model_and_no_event(
+    harness: Harness, settings: Settings
+) -> None:
+    break_bundle(settings)
+    body = trip_events(150)
+    strangers = [{**prediction, "model": "broken"} for prediction in body["predictions"][:3]]
+    answer = harness.post({"predictions": body["predictions"] + strangers})
+    assert (answer["accepted"], len(answer["rejected"])) == (150, 3)
+    harness.evaluator.run()
+    assert harness.drift()["evaluated_at"]
+
+
+def test_page_and_json_hold_together_while_the_version_switches(harness: Harness, settings: Settings) -> None:
+    harness.post(trip_events(150))
+    harness.evaluator.run()
+    state = harness.monitor().state()
+    publish_trips(settings.models_dir, version="v2")
+    harness.evaluator.run()
+    assert card(state, 100, NOW).version == drift_view(state, 100)["model_version"] == "v1"
+    assert [before.monitored.manifest.version for before in state.history] == ["v1"]
+    after = harness.monitor().state()
+    assert (after.latest, after.history, after.snapshot.monitored.manifest.version) == (None, [], "v2")
 
 
 def test_without_a_bundle_there_is_no_service(tmp_path: Path) -> None:
@@ -62,11 +108,11 @@ def test_a_start_refills_the_window_from_the_store(settings: Settings) -> None:
     trips = make_trips(500, seed=1)
     predictions = predictions_from(trips)
     harness = Harness(settings, FakeStore(predictions, targets_from(trips, predictions)))
-    harness.service.refill.beat()
-    harness.evaluator.beat()
+    harness.service.refill.run()
+    harness.evaluator.run()
     drift = harness.drift()
     assert drift["window"]["rows"] == 300
-    assert drift["performance"]["label_coverage"] == 1.0
+    assert drift["window"]["label_coverage"] == 1.0
 
 
 def test_a_refilled_window_is_the_one_that_an_uninterrupted_service_has(settings: Settings) -> None:
@@ -78,9 +124,9 @@ def test_a_refilled_window_is_the_one_that_an_uninterrupted_service_has(settings
         uninterrupted.post(body_of(predictions[start : start + 40]))
     uninterrupted.post(body_of((), targets))
     restarted.post(body_of(predictions[-20:]))  # live events that overtake the refill
-    restarted.service.refill.beat()
+    restarted.service.refill.run()
     for harness in (uninterrupted, restarted):
-        harness.evaluator.beat()
+        harness.evaluator.run()
     assert uninterrupted.drift() == restarted.drift()
 
 
@@ -88,11 +134,11 @@ def test_while_mongodb_is_away_events_are_kept_and_readiness_says_so(settings: S
     store = FakeStore(predictions_from(make_trips(50), prefix="stored"))
     store.away = True
     harness = Harness(settings, store)
-    harness.service.refill.beat()
+    harness.service.refill.run()
     harness.post(trip_events(30))
     assert harness.service.problems()["window of taxi"] == "not refilled yet, MongoDB: refused"
     store.away = False
-    harness.service.refill.beat()
+    harness.service.refill.run()
     assert "window of taxi" not in harness.service.problems()
     assert harness.drift()["window"]["rows"] == 80
 
@@ -100,20 +146,20 @@ def test_while_mongodb_is_away_events_are_kept_and_readiness_says_so(settings: S
 def test_an_event_that_reached_only_mongodb_is_picked_up_before_long(settings: Settings) -> None:
     store = FakeStore(predictions_from(make_trips(50)))
     harness = Harness(settings, store)
-    harness.service.refill.beat()
+    harness.service.refill.run()
     store.predictions += predictions_from(make_trips(20), prefix="later")
-    for _ in range(BEATS_BETWEEN):
-        harness.service.refill.beat()
+    for _ in range(RUNS_BETWEEN):
+        harness.service.refill.run()
     assert harness.drift()["window"]["rows"] == 70
 
 
 def test_a_store_that_fails_after_the_refill_leaves_the_service_ready(settings: Settings) -> None:
     store = FakeStore(predictions_from(make_trips(50)))
     harness = Harness(settings, store)
-    harness.service.refill.beat()
+    harness.service.refill.run()
     store.away = True
-    for _ in range(BEATS_BETWEEN):
-        harness.service.refill.beat()
+    for _ in range(RUNS_BETWEEN):
+        harness.service.refill.run()
     assert "window of taxi" not in harness.service.problems()
     assert harness.drift()["window"]["rows"] == 50
 
@@ -146,16 +192,16 @@ def _soon(condition: Any, attempts: int = 600) -> bool:
     return False
 
 
-def test_a_beat_goes_on_after_its_work_failed() -> None:
-    stop, beats = threading.Event(), []
+def test_a_periodic_task_goes_on_after_its_work_failed() -> None:
+    stop, runs = threading.Event(), []
 
     def work() -> None:
-        beats.append(len(beats))
-        if len(beats) >= 3:
+        runs.append(len(runs))
+        if len(runs) >= 3:
             stop.set()
         raise RuntimeError("this is a test")
 
-    beat = Beat("test", 0.0, work, stop)
-    beat.start()
-    beat.join(30)
-    assert beats == [0, 1, 2]
+    task = PeriodicTask("test", 0.0, work, stop)
+    task.start()
+    task.join(30)
+    assert runs == [0, 1, 2]

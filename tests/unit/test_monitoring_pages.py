@@ -62,17 +62,17 @@ def test_the_live_page_shows_scores_thresholds_coverage_and_performance(
 ) -> None:
     harness.calibrate_with(calibration)
     harness.post(trip_events(200, factor=1.5))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     page = harness.client.get("/").text
     for text in ("<polyline", "drifted", "50% (100 rows)", "mae", "wasserstein_clipped", "200 rows"):
         assert text in page, text
 
 
 def test_the_live_page_shows_the_estimate_beside_what_was_realised_and_each_segment(harness: Harness) -> None:
-    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().subject.reference))
+    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().monitored.reference))
     for number in range(2):
         harness.post(trip_events(200, prefix=f"{number}-"))
-        harness.evaluator.beat()
+        harness.evaluator.run()
     page = harness.client.get("/").text
     for text in ("estimated mae", 'class="realised"', 'class="estimated"', "payment_type=1", "too few rows"):
         assert text in page, text
@@ -81,12 +81,12 @@ def test_the_live_page_shows_the_estimate_beside_what_was_realised_and_each_segm
 def test_the_live_page_says_when_the_features_drifted_together(harness: Harness) -> None:
     harness.learn(multivariate_calibration=ColumnThresholds(METHOD, 2_000, (100,), (0.05,)))
     harness.post(trip_events(200, factor=2.0))
-    harness.evaluator.beat()
-    assert "All features together" not in harness.client.get("/").text
-    harness.together.beat()
+    harness.evaluator.run()
+    assert "Drift of all features together" not in harness.client.get("/").text
+    harness.together.run()
     page = harness.client.get("/").text
-    assert "features drifted together" in page
-    assert "All features together" in page
+    assert "drift of all features together</span>" in page
+    assert "Drift of all features together" in page
 
 
 def test_the_live_page_says_when_the_model_errs_more_than_chance_allows(
@@ -96,23 +96,30 @@ def test_the_live_page_says_when_the_model_errs_more_than_chance_allows(
     trips = make_trips(200, seed=3).assign(target=1.0)
     predictions = predictions_from(trips)
     harness.post(body_of(predictions, targets_from(trips, predictions)))
-    harness.evaluator.beat()
-    assert "errs more than before" in harness.client.get("/").text
+    harness.evaluator.run()
+    assert "performance degradation</span>" in harness.client.get("/").text
 
 
 def test_the_live_page_names_each_verdict_where_one_would_look(harness: Harness, calibration: Calibration) -> None:
     harness.calibrate_with(calibration)
-    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().subject.reference))
+    harness.learn(estimator=PerformanceEstimator.fit(harness.monitor().monitored.reference))
     trips = make_trips(300, seed=5).assign(DOLocationID="nowhere")
     harsh = trips["payment_type"].map({"1": 0.0, "2": 40.0, "3": 0.0})
     predictions = predictions_from(trips)
     harness.post(body_of(predictions, targets_from(trips.assign(target=trips["target"] + harsh), predictions)))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     page = harness.client.get("/").text
-    for text in ("unexplained error", "fairness gap", "data quality", "Unexplained by the features", "Reports"):
+    for text in (
+        "concept drift",
+        "fairness gap",
+        "data quality",
+        "Concept drift",
+        "Data quality of DOLocationID unseen category",
+        "Reports",
+    ):
         assert text in page, text
     assert '<small class="bad">100.0% unseen</small>' in page
-    assert "too few labels" in page  # payment_type=3
+    assert "too few labelled rows" in page  # payment_type=3
 
 
 def test_hostile_reasons_are_escaped_on_the_live_page(tmp_path: Path, tmp_path_factory: Any) -> None:
@@ -122,7 +129,7 @@ def test_hostile_reasons_are_escaped_on_the_live_page(tmp_path: Path, tmp_path_f
     publish_bundle(tmp_path / "models", rows, schema, name="taxi", version="v1", task="regression")
     harness = Harness(load_settings(data_dir=tmp_path, window_min_rows=30), FakeStore())
     harness.post(body_of(predictions_from(rows[:60])))
-    harness.evaluator.beat()
+    harness.evaluator.run()
     page = harness.client.get("/").text
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>" not in page

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,10 @@ from sextant.contracts.schema import Feature, FeatureSchema
 from sextant.evaluation.drift import multivariate
 from sextant.evaluation.drift.calibration import ColumnThresholds
 from sextant.evaluation.drift.multivariate import METHOD, REFERENCE_ROWS, WINDOW_ROWS, DomainClassifier
+from sextant.evaluation.frames import ConformedFrame, conform
 from sextant.evaluation.reference import Reference
-from tests.bundles import publish_bundle
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
+from tests.bundles import make_manifest, publish_bundle
 
 SCHEMA = FeatureSchema(
     features=(
@@ -38,6 +41,14 @@ def make_rows(rows: int, *, seed: int) -> pd.DataFrame:
     )
 
 
+def conformed(rows: pd.DataFrame) -> ConformedFrame:
+    return conform(rows, make_manifest(SCHEMA))
+
+
+def measured(domain: DomainClassifier, rows: pd.DataFrame, thresholds: ColumnThresholds | None) -> Verdict:
+    return domain.measure(conformed(rows), thresholds)
+
+
 def reference_of(folder: Path, rows: pd.DataFrame, schema: FeatureSchema = SCHEMA) -> Reference:
     bundle = publish_bundle(folder / "models", rows, schema, name="taxi", version="v1", task="regression")
     return Reference.prepare(bundle.manifest, bundle.reference())
@@ -59,37 +70,48 @@ def permuted(rows: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def test_rows_like_the_reference_cannot_be_told_apart(domain: DomainClassifier) -> None:
-    drift = domain.measure(make_rows(1_000, seed=2), THRESHOLDS)
-    assert drift.score == pytest.approx(0.5, abs=CHANCE_BAND)
-    assert drift.drifted is False
+    drift = measured(domain, make_rows(1_000, seed=2), THRESHOLDS)
+    assert drift.value == pytest.approx(0.5, abs=CHANCE_BAND)
+    assert drift.detected is False
 
 
 def test_a_lost_dependence_is_drift_though_every_column_is_as_it_was(domain: DomainClassifier) -> None:
-    drift = domain.measure(permuted(make_rows(1_000, seed=2), "distance"), THRESHOLDS)
-    assert drift.score > 0.8
-    assert drift.drifted is True
+    drift = measured(domain, permuted(make_rows(1_000, seed=2), "distance"), THRESHOLDS)
+    assert drift.value > 0.8
+    assert drift.detected is True
+    assert drift.threshold_ratio == (drift.value - 0.5) / THRESHOLDS.at(1_000) > 1.0
 
 
 def test_prediction_and_target_do_not_count(domain: DomainClassifier) -> None:
     window = make_rows(1_000, seed=2)
     moved = window.assign(prediction=window["prediction"] + 100.0, target=np.nan)
-    assert domain.measure(moved, None) == domain.measure(window, None)
+    assert measured(domain, moved, None) == measured(domain, window, None)
 
 
 def test_without_thresholds_there_is_a_score_but_no_verdict(domain: DomainClassifier) -> None:
-    drift = domain.measure(make_rows(200, seed=2), None)
-    assert 0.0 <= drift.score <= 1.0
-    assert (drift.threshold, drift.drifted) == (None, None)
+    drift = measured(domain, make_rows(200, seed=2), None)
+    assert 0.0 <= drift.value <= 1.0
+    assert (drift.threshold, drift.threshold_ratio, drift.detected) == (None, None, None)
+    assert drift.reason == NOT_CALIBRATED
 
 
 def test_the_threshold_is_that_of_the_windows_size_around_chance(domain: DomainClassifier) -> None:
-    drift = domain.measure(make_rows(300, seed=2), THRESHOLDS)
+    drift = measured(domain, make_rows(300, seed=2), THRESHOLDS)
     assert drift.threshold == 0.5 + THRESHOLDS.at(300)
 
 
-def test_a_large_window_costs_no_more_than_its_share(domain: DomainClassifier) -> None:
-    drift = domain.measure(make_rows(WINDOW_ROWS + 1_000, seed=2), THRESHOLDS)
-    assert drift.rows == WINDOW_ROWS
+def test_a_large_window_costs_no_more_than_its_share(
+    domain: DomainClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+
+    def separability(_: Any, window: Any) -> float:
+        compared.append(len(window))
+        return 0.5
+
+    monkeypatch.setattr(multivariate, "separability", separability)
+    drift = measured(domain, make_rows(WINDOW_ROWS + 1_000, seed=2), THRESHOLDS)
+    assert compared == [WINDOW_ROWS]
     assert drift.threshold == 0.5 + THRESHOLDS.at(WINDOW_ROWS)
 
 
@@ -102,13 +124,13 @@ def test_a_large_reference_is_compared_in_part_and_always_the_same_one(tmp_path:
 
 def test_too_few_rows_are_refused_with_their_number(domain: DomainClassifier) -> None:
     with pytest.raises(ValueError, match="window holds 29 rows"):
-        domain.measure(make_rows(29, seed=2), THRESHOLDS)
+        measured(domain, make_rows(29, seed=2), THRESHOLDS)
 
 
 def test_too_small_a_reference_is_refused_with_its_number(tmp_path: Path) -> None:
     domain = DomainClassifier(reference_of(tmp_path, make_rows(59, seed=1)))
     with pytest.raises(ValueError, match="reference holds 59 rows"):
-        domain.measure(make_rows(200, seed=2), None)
+        measured(domain, make_rows(200, seed=2), None)
     with pytest.raises(ValueError, match="fewer than 60"):
         domain.calibrate(false_alarm_rate=0.01)
 
@@ -125,9 +147,9 @@ EDGES = {
 
 @pytest.mark.parametrize("edge", EDGES.values(), ids=EDGES.keys())
 def test_a_window_that_lost_its_values_is_drift_and_no_error(domain: DomainClassifier, edge: object) -> None:
-    drift = domain.measure(edge(make_rows(300, seed=2)), THRESHOLDS)  # type: ignore[operator]
-    assert drift.score > 0.95
-    assert drift.drifted is True
+    drift = measured(domain, edge(make_rows(300, seed=2)), THRESHOLDS)  # type: ignore[operator]
+    assert drift.value > 0.95
+    assert drift.detected is True
 
 
 def test_missing_values_that_the_reference_has_too_are_no_drift(tmp_path: Path) -> None:
@@ -137,7 +159,7 @@ def test_missing_values_that_the_reference_has_too_are_no_drift(tmp_path: Path) 
         return rows.assign(distance=rows["distance"].mask(gaps), zone=rows["zone"].mask(gaps))
 
     domain = DomainClassifier(reference_of(tmp_path, with_gaps(1)))
-    assert domain.measure(with_gaps(2), None).score == pytest.approx(0.5, abs=CHANCE_BAND)
+    assert measured(domain, with_gaps(2), None).value == pytest.approx(0.5, abs=CHANCE_BAND)
 
 
 @pytest.mark.parametrize("constant", ["alike", "missing"])
@@ -149,9 +171,9 @@ def test_a_reference_of_constant_columns_tells_nothing_until_they_change(
     rows = rows.assign(**(same if constant == "alike" else dict.fromkeys(same, None)))
     domain = DomainClassifier(reference_of(tmp_path, rows))
     thresholds = domain.calibrate(false_alarm_rate=0.01)
-    still = domain.measure(rows[:100], thresholds)
-    assert (still.score, still.drifted) == (0.5, False)
-    assert domain.measure(make_rows(100, seed=2), thresholds).drifted is True
+    still = measured(domain, rows[:100], thresholds)
+    assert (still.value, still.detected) == (0.5, False)
+    assert measured(domain, make_rows(100, seed=2), thresholds).detected is True
 
 
 def test_identifiers_that_never_repeat_are_no_drift(tmp_path: Path) -> None:
@@ -160,7 +182,7 @@ def test_identifiers_that_never_repeat_are_no_drift(tmp_path: Path) -> None:
 
     domain = DomainClassifier(reference_of(tmp_path, with_ids(2_000, 0)))
     # Distance no longer depends on what zone says, but nothing drifted: only the identifiers are new.
-    assert domain.measure(with_ids(1_000, 5_000), None).score == pytest.approx(0.5, abs=CHANCE_BAND)
+    assert measured(domain, with_ids(1_000, 5_000), None).value == pytest.approx(0.5, abs=CHANCE_BAND)
 
 
 def test_rare_categories_that_come_and_go_are_no_drift(tmp_path: Path) -> None:
@@ -171,7 +193,7 @@ def test_rare_categories_that_come_and_go_are_no_drift(tmp_path: Path) -> None:
         return make_rows(rows, seed=seed).assign(zone=zone.astype(str), distance=1.0)
 
     domain = DomainClassifier(reference_of(tmp_path, with_tail(2_000, 1)))
-    assert domain.measure(with_tail(1_000, 2), None).score == pytest.approx(0.5, abs=CHANCE_BAND)
+    assert measured(domain, with_tail(1_000, 2), None).value == pytest.approx(0.5, abs=CHANCE_BAND)
 
 
 def test_undrifted_windows_alarm_about_as_rarely_as_stated(
@@ -183,7 +205,7 @@ def test_undrifted_windows_alarm_about_as_rarely_as_stated(
     domain = DomainClassifier(reference_of(tmp_path, make_rows(800, seed=1)))
     thresholds = domain.calibrate(false_alarm_rate=0.1)
     windows = [make_rows(300, seed=seed) for seed in range(100, 140)]
-    assert sum(bool(domain.measure(window, thresholds).drifted) for window in windows) <= 11
+    assert sum(bool(measured(domain, window, thresholds).detected) for window in windows) <= 11
 
 
 def test_thresholds_fall_as_windows_grow(domain: DomainClassifier, few_resamples: None) -> None:
@@ -220,7 +242,7 @@ def test_the_score_repeats_to_the_last_digit_whatever_the_number_of_threads(doma
     scores = set()
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="openmp"):
-            scores |= {domain.measure(window, None).score, domain.measure(window.copy(), None).score}
+            scores |= {measured(domain, window, None).value, measured(domain, window.copy(), None).value}
     assert len(scores) == 1
 
 
@@ -238,6 +260,6 @@ def test_the_trees_use_one_thread_and_give_the_others_back(
 
     monkeypatch.setattr(multivariate, "separability", separability)
     with threadpool_limits(2, user_api="openmp"):
-        domain.measure(make_rows(100, seed=2), None)
+        measured(domain, make_rows(100, seed=2), None)
         assert openmp_threads() == {2}
     assert inside == [{1}]

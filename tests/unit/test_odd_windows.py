@@ -55,8 +55,8 @@ def judged(tmp_path: Path, learned: dict[str, Any]) -> Callable[[pd.DataFrame], 
 
 
 def looked_at(harness: Harness) -> dict[str, Any]:
-    harness.evaluator.beat()
-    harness.together.beat()
+    harness.evaluator.run()
+    harness.together.run()
     assert harness.client.get("/").status_code == 200
     values = [
         sample.value
@@ -67,8 +67,14 @@ def looked_at(harness: Harness) -> dict[str, Any]:
     return harness.drift()
 
 
-def names(found: dict[str, Any]) -> set[str]:
-    return {feature["name"] for feature in found["features"]}
+def scores(found: dict[str, Any]) -> dict[str, float]:
+    return {v["column"]: v["value"] for v in found["verdicts"] if v["name"] == "drift" and v["value"] is not None}
+
+
+def drifted(found: dict[str, Any]) -> list[str]:
+    return [
+        verdict["column"] for verdict in found["verdicts"] if verdict["name"] == "drift" and verdict["detected"]
+    ]
 
 
 def test_an_empty_window_has_no_verdict_and_says_why(tmp_path: Path, learned: dict[str, Any]) -> None:
@@ -82,33 +88,36 @@ def test_one_row_names_a_reason_for_every_column(judged: Any) -> None:
     found = judged(make_trips(1))
     assert set(found["errors"]) == COLUMNS - {"target"}
     assert found["dataset_drift"] is None
-    assert found["multivariate"] is None
+    assert found["multivariate_evaluated_at"] is None
+    assert "multivariate_drift" not in {verdict["name"] for verdict in found["verdicts"]}
+    columns = [verdict for verdict in found["verdicts"] if verdict["name"] == "drift"]
+    assert {verdict["column"]: verdict["reason"] for verdict in columns} == found["errors"]
 
 
 def test_a_column_that_is_all_missing_leaves_the_others_judged(judged: Any) -> None:
     found = judged(make_trips(ROWS).assign(DOLocationID=None))
     assert list(found["errors"]) == ["DOLocationID"]
-    assert names(found) == COLUMNS - {"DOLocationID"}
+    assert set(scores(found)) == COLUMNS - {"DOLocationID"}
     assert found["quality"]["DOLocationID"]["missing_ratio"] == 1.0
 
 
 def test_a_column_that_became_constant_has_drifted(judged: Any) -> None:
     found = judged(make_trips(ROWS).assign(trip_distance=2.0))
-    assert [feature["name"] for feature in found["features"] if feature["drifted"]] == ["trip_distance"]
+    assert drifted(found) == ["trip_distance"]
     assert found["errors"] == {}
 
 
 def test_labels_that_are_all_equal_leave_only_r2_unknown(judged: Any) -> None:
-    performance = judged(make_trips(ROWS).assign(target=5.0))["performance"]
-    assert set(performance["measures"]) == {"mae", "rmse", "mean_error", "estimated_mae"}
-    assert list(performance["errors"]) == ["r2"]
+    found = judged(make_trips(ROWS).assign(target=5.0))
+    assert set(found["measures"][""]) == {"mae", "rmse", "mean_error", "estimated_mae"}
+    assert list(found["undefined"]) == ["r2"]
 
 
 def test_ten_thousand_categories_are_unseen_and_drift(judged: Any) -> None:
     rows = make_trips(500)
     rows["PULocationID"] = [f"zone {number}" for number in np.random.default_rng(1).integers(0, 10_000, 500)]
     found = judged(rows)
-    assert "PULocationID" in {feature["name"] for feature in found["features"] if feature["drifted"]}
+    assert "PULocationID" in drifted(found)
     assert found["quality"]["PULocationID"]["unseen_category_ratio"] == 1.0
 
 
@@ -135,18 +144,17 @@ def test_infinite_and_nested_values_in_the_context_are_kept_and_judged(
     ]
     harness = Harness(load_settings(data_dir=tmp_path, window_min_rows=50), FakeStore(stored))
     harness.learn(**learned)
-    harness.service.refill.beat()
+    harness.service.refill.run()
     found = looked_at(harness)
-    assert {segment["segment"]: segment["rows"] for segment in found["segments"]} == {"payment_type=other": ROWS}
+    assert {name: rows["rows"] for name, rows in found["segments"].items()} == {"payment_type=other": ROWS}
     assert found["dataset_drift"] is False
 
 
 def test_a_clock_that_runs_backwards_changes_the_order_and_nothing_else(judged: Any, tmp_path: Path) -> None:
     rows = make_trips(ROWS)
     forwards, backwards = judged(rows), judged(rows[::-1])
-    assert {f["name"]: f["score"] for f in forwards["features"]} == pytest.approx(
-        {f["name"]: f["score"] for f in backwards["features"]}
-    )
+    assert set(scores(forwards)) == COLUMNS
+    assert scores(forwards) == pytest.approx(scores(backwards))
 
 
 def test_a_single_class_still_has_an_accuracy(tmp_path: Path) -> None:
@@ -159,11 +167,11 @@ def test_a_single_class_still_has_an_accuracy(tmp_path: Path) -> None:
         replace(made, probabilities={"setosa": 0.8, "versicolor": 0.1, "virginica": 0.1}) for made in predictions
     ]
     harness.post(body_of(with_shares, targets_from(rows, predictions)))
-    harness.evaluator.beat()
-    performance = harness.drift("iris")["performance"]
-    assert performance["measures"]["accuracy"] == 1.0
-    assert performance["measures"]["log_loss"] == pytest.approx(-math.log(0.8))
-    assert "one class" in performance["errors"]["roc_auc"]
+    harness.evaluator.run()
+    found = harness.drift("iris")
+    assert found["measures"][""]["accuracy"] == 1.0
+    assert found["measures"][""]["log_loss"] == pytest.approx(-math.log(0.8))
+    assert "one class" in found["undefined"]["roc_auc"]
 
 
 def test_events_of_an_unknown_model_are_refused_alone(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Whether one column of a window drifted: its score against its calibrated threshold."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,29 +9,14 @@ from sextant.evaluation.drift.calibration import MIN_VALUES, ColumnThresholds
 from sextant.evaluation.drift.scorers import Scorer
 from sextant.evaluation.drift.severity import severity
 from sextant.evaluation.drift.stat_tests import method_of
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
 
-
-@dataclass(frozen=True, slots=True)
-class ColumnDrift:
-    """A column's drift score; threshold and verdict are None while it is not calibrated."""
-
-    column: str
-    method: str
-    score: float
-    severity: float
-    threshold: float | None
-    threshold_severity: float | None
-    drifted: bool | None
-
-    @property
-    def share_of_threshold(self) -> float | None:
-        """How near the score is to its threshold: beyond 1 it drifted, whichever way the method points."""
-        return self.severity / self.threshold_severity if self.threshold_severity else None
+DRIFT = "drift"
 
 
 def measure_drift(
     column: Feature, scorer: Scorer | None, current: "pd.Series[Any]", thresholds: ColumnThresholds | None
-) -> ColumnDrift:
+) -> Verdict:
     """Compare a column's present values with the reference's; raises ValueError when either has too few."""
     present = current.dropna()
     if len(present) < MIN_VALUES:
@@ -42,15 +25,16 @@ def measure_drift(
         raise ValueError("the reference holds no values")
     method = method_of(column)
     score = scorer.score(present)
-    badness = severity(method, score)
     if thresholds is None:
-        return ColumnDrift(column.name, method, score, badness, None, None, None)
+        return Verdict(DRIFT, score, column=column.name, method=method, reason=NOT_CALIBRATED)
     threshold = thresholds.at(len(present))
-    limit = severity(method, threshold)
-    return ColumnDrift(column.name, method, score, badness, threshold, limit, badness > limit)
-
-
-def drifted_columns(columns: Iterable[ColumnDrift]) -> list[str]:
-    """Names of the columns beyond their threshold, the furthest beyond it first."""
-    drifted = [column for column in columns if column.drifted]
-    return [column.column for column in sorted(drifted, key=lambda c: -(c.share_of_threshold or 0.0))]
+    badness, limit = severity(method, score), severity(method, threshold)
+    return Verdict(
+        DRIFT,
+        score,
+        threshold,
+        threshold_ratio=badness / limit if limit else None,
+        detected=badness > limit,
+        column=column.name,
+        method=method,
+    )

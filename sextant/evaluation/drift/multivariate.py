@@ -1,10 +1,8 @@
 """Drift that no single column shows: how well a classifier tells the window's rows from the reference's."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
@@ -12,12 +10,14 @@ from threadpoolctl import threadpool_limits
 
 from sextant.evaluation.drift.calibration import MIN_VALUES, ColumnThresholds, Progress, tail_quantile
 from sextant.evaluation.encoding import FeatureEncoder, Matrix
-from sextant.evaluation.frames import conform
+from sextant.evaluation.frames import ConformedFrame
 from sextant.evaluation.reference import Reference
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
 
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.intp]
 
+MULTIVARIATE_DRIFT = "multivariate_drift"
 METHOD = "domain_classifier"
 CHANCE = 0.5
 
@@ -31,41 +31,34 @@ BATCHES, BATCH = 4, 25  # resamples at each size; progress is told, and may stop
 SEED = 0  # of what must repeat from one evaluation to the next: rows, folds, trees
 
 
-@dataclass(frozen=True, slots=True)
-class MultivariateDrift:
-    """How far all features together are from the reference: ROC AUC, 0.5 where no row can be told apart."""
-
-    score: float
-    threshold: float | None
-    drifted: bool | None
-    rows: int
-    """Rows of the window that were compared: at most 2,000."""
-
-
 class DomainClassifier:
     """Small boosted trees that learn to tell window from reference; the reference's side is prepared once."""
 
     def __init__(self, reference: Reference) -> None:
-        self._schema = reference.manifest.feature_schema
         compared = _drawn(len(reference.frame), min(REFERENCE_ROWS, len(reference.frame) // 2))
         # Ranks of categories fit the rows that they were counted in better than any others: that looks like drift.
         counted = np.setdiff1d(np.arange(len(reference.frame)), compared)
-        self._encoder = FeatureEncoder.fit(self._schema.features, reference.frame.iloc[counted])
+        self._encoder = FeatureEncoder.fit(
+            reference.manifest.feature_schema.features, reference.frame.iloc[counted]
+        )
         self._rows = self._encoder.transform(reference.frame)
         self._compared = self._rows[compared]
 
-    def measure(self, window: pd.DataFrame, thresholds: ColumnThresholds | None) -> MultivariateDrift:
+    def measure(self, window: ConformedFrame, thresholds: ColumnThresholds | None) -> Verdict:
         """Judge a window's features; the same window always has the same score.
 
         Raises ValueError for a window of fewer than 30 rows or a reference of fewer than 60.
         """
         _require_rows(len(window), "window", MIN_VALUES)
         _require_rows(len(self._rows), "reference", 2 * MIN_VALUES)
-        drawn = window.iloc[_drawn(len(window), WINDOW_ROWS)].reindex(columns=list(self._schema.names))
+        drawn = window.iloc[_drawn(len(window), WINDOW_ROWS)]
         with threadpool_limits(1, user_api="openmp"):  # the other cores belong to those who answer requests
-            score = separability(self._compared, self._encoder.transform(conform(drawn, self._schema)))
-        threshold = None if thresholds is None else CHANCE + thresholds.at(len(drawn))
-        return MultivariateDrift(score, threshold, None if threshold is None else score > threshold, len(drawn))
+            score = separability(self._compared, self._encoder.transform(drawn))
+        if thresholds is None:
+            return Verdict(MULTIVARIATE_DRIFT, score, method=METHOD, reason=NOT_CALIBRATED)
+        limit = thresholds.at(len(drawn))
+        ratio = (score - CHANCE) / limit
+        return Verdict(MULTIVARIATE_DRIFT, score, CHANCE + limit, ratio, ratio > 1.0, method=METHOD)
 
     def calibrate(
         self, *, false_alarm_rate: float, seed: int = 0, progress: Progress | None = None

@@ -1,4 +1,4 @@
-"""How far a mean error stands above the reference's, and how far it may stand there by chance."""
+"""Whether the model errs more than chance allows: against the reference, the estimate, or as estimated."""
 
 import math
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from sextant.evaluation.performance.measures import MIN_LABELLED
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
 
 SMALLEST_GROWTH = 0.001
 """No threshold is lower: errors that are all alike differ by no more than rounding."""
@@ -60,34 +61,68 @@ class Moments:
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorGrowth:
-    """By what share an error is higher than the reference makes expect; threshold and verdict once calibrated."""
+class EstimatedReference:
+    """The reference's labelled rows as judged by estimators that had not seen them."""
 
-    ratio: float
-    threshold: float | None
-    drifted: bool | None
+    expected: Moments
+    unexplained: Moments
+    """Of each row the error less the expected one."""
+
+    error: float
+    """The mean that was realised on the same rows."""
 
     @classmethod
-    def judged(cls, ratio: float, threshold: float | None) -> Self | None:
-        """The ratio by its threshold; None for numbers too large to compare."""
-        if not math.isfinite(ratio):
-            return None
-        if threshold is None or not math.isfinite(threshold):
-            return cls(ratio, None, None)
-        threshold = max(threshold, SMALLEST_GROWTH)
-        return cls(ratio, threshold, ratio > threshold)
+    def of(cls, errors: NDArray[np.float64], expected: "pd.Series[float]") -> Self:
+        """From the same rows' errors, realised and expected."""
+        return cls(Moments.of(expected), Moments.of(errors - expected), float(errors.mean()))
+
+
+def measure_performance_degradation(
+    errors: "pd.Series[float]", reference: Moments | None, rate: float | None
+) -> Verdict:
+    """The labelled rows' error against the reference's."""
+    name = "performance_degradation"
+    if reference is None:
+        return Verdict(name, reason=f"the reference has fewer than {MIN_LABELLED} labelled rows")
+    return measure_growth(name, errors, reference, error=reference.mean, rate=rate)
+
+
+def measure_concept_drift(
+    errors: "pd.Series[float]", expected: "pd.Series[float]", reference: EstimatedReference, rate: float | None
+) -> Verdict:
+    """The error beyond what the labelled rows' own features lead to expect."""
+    unexplained = (errors - expected.reindex(errors.index)).dropna()
+    return measure_growth("concept_drift", unexplained, reference.unexplained, error=reference.error, rate=rate)
+
+
+def measure_estimated_degradation(
+    expected: "pd.Series[float]", reference: EstimatedReference, rate: float | None
+) -> Verdict:
+    """The expected error of all rows against the reference's."""
+    known, mean = expected.dropna(), reference.expected.mean
+    return measure_growth("estimated_degradation", known, reference.expected, error=mean, rate=rate)
 
 
 def measure_growth(
-    values: "pd.Series[float]", reference: Moments, *, error: float, rate: float | None
-) -> ErrorGrowth | None:
-    """The mean of a window's values less the reference's, as a share of the reference's mean `error`.
-
-    None for fewer than 30 values, or for a reference without error.
-    """
-    if len(values) < MIN_LABELLED or error <= 0.0:
-        return None
+    name: str, values: "pd.Series[float]", reference: Moments, *, error: float, rate: float | None
+) -> Verdict:
+    """The mean of a window's values less the reference's, as a share of the reference's mean `error`."""
+    if len(values) < MIN_LABELLED:
+        return Verdict(name, reason=f"{len(values)} rows to tell by, fewer than {MIN_LABELLED}")
+    if error <= 0.0:
+        return Verdict(name, reason="the reference has no error")
     now = Moments.of(values)
     highest = None if rate is None else reference.pooled(now).threshold(now.rows, rate)
     threshold = None if highest is None else (highest - reference.mean) / error
-    return ErrorGrowth.judged((now.mean - reference.mean) / error, threshold)
+    return judge_growth(name, (now.mean - reference.mean) / error, threshold)
+
+
+def judge_growth(name: str, ratio: float, threshold: float | None, *, segment: str = "") -> Verdict:
+    """A ratio by its threshold, which is no lower than 0.001."""
+    if not math.isfinite(ratio):
+        return Verdict(name, segment=segment, reason="the numbers are too large to compare")
+    if threshold is None or not math.isfinite(threshold):
+        reason = NOT_CALIBRATED if threshold is None else "no threshold can be told from the reference"
+        return Verdict(name, ratio, segment=segment, reason=reason)
+    threshold = max(threshold, SMALLEST_GROWTH)
+    return Verdict(name, ratio, threshold, ratio / threshold, ratio > threshold, segment=segment)

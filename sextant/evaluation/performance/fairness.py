@@ -11,9 +11,11 @@ from scipy import stats
 from scipy.special import gammaln
 
 from sextant.contracts.schema import Task
-from sextant.evaluation.performance.error_growth import ErrorGrowth, Moments
+from sextant.evaluation.performance.error_growth import Moments, judge_growth
 from sextant.evaluation.performance.measures import MIN_LABELLED
+from sextant.evaluation.verdict import Verdict
 
+FAIRNESS_GAP = "fairness_gap"
 LARGEST_LOGARITHM = 100.0  # of a threshold, so that none is infinite
 
 
@@ -48,20 +50,29 @@ class FairnessReference:
 
     def measure(
         self, errors: "pd.Series[float]", segments: Mapping[str, "pd.Index[Any]"], rate: float | None
-    ) -> dict[str, ErrorGrowth]:
-        """The gap of each segment with enough labelled rows; all of them together hold the rate."""
-        judged = {name: sides for name, sides in _sides(errors, segments).items() if name in self.segments}
+    ) -> list[Verdict]:
+        """The gap of each segment; all that have enough labelled rows hold the rate together."""
+        now = _sides(errors, segments)
+        judged = now.keys() & self.segments.keys()
         each = None if rate is None or not judged else rate / len(judged)
-        gaps = {name: self._gap(now, self.segments[name], each) for name, now in judged.items()}
-        return {name: gap for name, gap in gaps.items() if gap is not None}
+        return [
+            self._gap(segment, now[segment], self.segments[segment], each)
+            if segment in judged
+            else Verdict(FAIRNESS_GAP, segment=segment, reason="too few labelled rows in it or beside it")
+            for segment in segments
+        ]
 
-    def _gap(self, now: Sides, reference: Sides, rate: float | None) -> ErrorGrowth | None:
+    def _gap(self, segment: str, now: Sides, reference: Sides, rate: float | None) -> Verdict:
         if self.task == "classification":
-            return _counted(now, reference, rate)
-        if self.whole is None or min(now.outside.mean, reference.inside.mean, reference.outside.mean) <= 0.0:
-            return None
-        ratio = now.inside.mean / now.outside.mean / (reference.inside.mean / reference.outside.mean) - 1.0
-        return ErrorGrowth.judged(ratio, None if rate is None else _chance(now, reference, self.whole, rate))
+            found = _counted(now, reference, rate)
+        elif self.whole is None or min(now.outside.mean, reference.inside.mean, reference.outside.mean) <= 0.0:
+            found = None
+        else:
+            ratio = now.inside.mean / now.outside.mean / (reference.inside.mean / reference.outside.mean) - 1.0
+            found = ratio, None if rate is None else _chance(now, reference, self.whole, rate)
+        if found is None:
+            return Verdict(FAIRNESS_GAP, segment=segment, reason="there is no error to compare with")
+        return judge_growth(FAIRNESS_GAP, *found, segment=segment)
 
 
 def _sides(errors: "pd.Series[float]", segments: Mapping[str, "pd.Index[Any]"]) -> dict[str, Sides]:
@@ -91,8 +102,11 @@ def _log_mean(now: Moments, reference: Moments, whole: Moments) -> tuple[float, 
     return first, spread**2 * (1 / now.rows + 1 / reference.rows), third
 
 
-def _counted(now: Sides, reference: Sides, rate: float | None) -> ErrorGrowth | None:
-    """Wrong answers by an exact test: of as many on each side and in the segment, how many may be in both."""
+def _counted(now: Sides, reference: Sides, rate: float | None) -> tuple[float, float | None] | None:
+    """Ratio and threshold of wrong answers, by an exact test.
+
+    Of as many on each side and in the segment: how many may be in both?
+    """
     sides = (now.inside, now.outside, reference.inside, reference.outside)
     rows = np.array([side.rows for side in sides])
     wrong = np.array([round(side.mean * side.rows) for side in sides])
@@ -101,7 +115,7 @@ def _counted(now: Sides, reference: Sides, rate: float | None) -> ErrorGrowth | 
     most = wrong if rate is None else wrong + (_most(wrong, rows, rate) - wrong[0]) * np.array([1, -1, -1, 1])
     half = 0.0 if wrong.all() and most.all() else 0.5  # Haldane's, so that no ratio is infinite
     ratio, threshold = (_odds((counts + half) / rows) for counts in (wrong, most))
-    return ErrorGrowth.judged(ratio, None if rate is None else threshold)
+    return ratio, None if rate is None else threshold
 
 
 def _odds(shares: Any) -> float:

@@ -3,21 +3,25 @@
 import threading
 from dataclasses import dataclass
 
-from monitoring_service.evaluator import evaluate_snapshot, frame_of
-from monitoring_service.model_monitor import ModelMonitor, Snapshot, Subject
+from monitoring_service.evaluator import evaluate_snapshot
+from monitoring_service.model_monitor import ModelMonitor, MonitoredVersion, Snapshot
+from sextant.contracts.errors import Rejected
 from sextant.evaluation.report import render
-from sextant.infrastructure.http import Problem
+
+
+class EmptyWindow(Rejected):
+    """There is nothing to report on yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    subject: Subject
+    monitored: MonitoredVersion
     revision: int
     html: str
 
     def is_of(self, snapshot: Snapshot) -> bool:
         """Whether nothing has changed since it was made."""
-        return self.subject is snapshot.subject and self.revision == snapshot.revision
+        return self.monitored is snapshot.monitored and self.revision == snapshot.revision
 
 
 class WindowReports:
@@ -28,17 +32,17 @@ class WindowReports:
         self._kept: dict[str, _Kept] = {}
 
     def html(self, monitor: ModelMonitor) -> str:
-        """The report of the window as it is now; raises Problem 409 while it holds no rows."""
+        """The report of the window as it is now; raises EmptyWindow while it holds no rows."""
         with self._lock:
             snapshot = monitor.snapshot()
             if not snapshot.rows.predictions:
-                raise Problem(409, f"the window of {monitor.name!r} holds no predictions of the live version yet")
+                raise EmptyWindow(f"the window of {monitor.name!r} holds no predictions of the live version yet")
             kept = self._kept.get(monitor.name)
             if kept is None or not kept.is_of(snapshot):
-                kept = _Kept(snapshot.subject, snapshot.revision, _render(snapshot))
+                kept = _Kept(snapshot.monitored, snapshot.revision, _render(snapshot))
                 self._kept[monitor.name] = kept
             return kept.html
 
 
 def _render(snapshot: Snapshot) -> str:
-    return render(snapshot.subject.reference, frame_of(snapshot), evaluate_snapshot(snapshot)).html
+    return render(snapshot.monitored.reference, snapshot.frame(), evaluate_snapshot(snapshot)).html

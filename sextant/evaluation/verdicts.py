@@ -1,0 +1,258 @@
+"""The one table of verdicts: what is judged of a window, by which function, and in which words and metrics.
+
+Metrics, JSON, pages, reports, stored documents, backtests and benchmarks loop over `KINDS`; a new verdict is one
+function and one entry here.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+from sextant.evaluation.case import Case
+from sextant.evaluation.drift.calibration import MIN_VALUES, segment_test
+from sextant.evaluation.drift.column import DRIFT, measure_drift
+from sextant.evaluation.drift.multivariate import MULTIVARIATE_DRIFT
+from sextant.evaluation.performance.error_growth import (
+    measure_concept_drift,
+    measure_estimated_degradation,
+    measure_performance_degradation,
+)
+from sextant.evaluation.performance.fairness import FAIRNESS_GAP
+from sextant.evaluation.quality import DATA_QUALITY, judge_quality
+from sextant.evaluation.reference import UNKNOWN, ReferencePart
+from sextant.evaluation.verdict import Verdict, any_of, detected
+
+DATASET_DRIFT, SEGMENT_DRIFT = "dataset_drift", "segment_drift"
+NO_ESTIMATOR = "there is no estimator of the errors yet"
+
+Field = Literal["value", "threshold", "threshold_ratio", "detected"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of verdict: how it is judged, what people read, and which metrics it has."""
+
+    name: str
+    title: str
+    value: str
+    """What a verdict's value is."""
+
+    chance: str = ""
+    """What its threshold is."""
+
+    found: str
+    """What it means that it is detected."""
+
+    judge: Callable[[Case], Iterable[Verdict]] | None = None
+    """None: judged apart, on a slower beat."""
+
+    labels: Mapping[str, Literal["column", "segment", "check", "method"]] = field(default_factory=dict)
+    """Labels of its metrics beside model and version, by the field of the verdict that they hold."""
+
+    metrics: Mapping[str, Field]
+    """Suffixes of its metrics, by the field of the verdict that they hold."""
+
+    unit: Literal["score", "ratio", "share"] = "ratio"
+    yes: str = "detected"
+    no: str = "not detected"
+    summed_up_by: str = ""
+    """The kind that alarms in its place."""
+
+
+def _drift(case: Case) -> Iterable[Verdict]:
+    return case.columns
+
+
+def _dataset_drift(case: Case) -> Iterable[Verdict]:
+    yield any_of(DATASET_DRIFT, case.columns, reason="no column could be judged")
+
+
+def _segment_drift(case: Case) -> Iterable[Verdict]:
+    for segment, rows in case.segments.items():
+        part = case.reference.segments.get(segment, UNKNOWN)
+        columns = tuple(_drift_in_segment(case, segment, part, rows))
+        yield any_of(SEGMENT_DRIFT, columns, segment=segment, reason="too few rows, here or in the reference")
+
+
+def _drift_in_segment(case: Case, segment: str, part: ReferencePart, rows: pd.DataFrame) -> Iterable[Verdict]:
+    """The columns that can be judged: in a segment, too few rows are no error."""
+    for column in case.reference.columns:
+        test = segment_test(column.name, segment)
+        thresholds = case.segment_calibration.columns.get(test) if case.segment_calibration else None
+        if thresholds is None or rows[column.name].count() < MIN_VALUES:
+            continue
+        with suppress(Exception):  # any stat test may raise anything; the whole window says what fails
+            yield measure_drift(column, part.scorers.get(column.name), rows[column.name], thresholds)
+
+
+def _performance_degradation(case: Case) -> Iterable[Verdict]:
+    yield measure_performance_degradation(case.errors, case.reference.errors, case.rate)
+
+
+def _concept_drift(case: Case) -> Iterable[Verdict]:
+    if case.estimator is None or case.expected_errors is None:
+        yield Verdict("concept_drift", reason=NO_ESTIMATOR)
+    else:
+        known = case.estimator.estimated_reference
+        yield measure_concept_drift(case.errors, case.expected_errors, known, case.rate)
+
+
+def _estimated_degradation(case: Case) -> Iterable[Verdict]:
+    if case.estimator is None or case.expected_errors is None:
+        yield Verdict("estimated_degradation", reason=NO_ESTIMATOR)
+    else:
+        yield measure_estimated_degradation(case.expected_errors, case.estimator.estimated_reference, case.rate)
+
+
+def _fairness_gap(case: Case) -> Iterable[Verdict]:
+    segments = {segment: rows.index for segment, rows in case.segments.items()}
+    return case.reference.fairness.measure(case.errors, segments, case.rate)
+
+
+def _data_quality(case: Case) -> Iterable[Verdict]:
+    reference = case.reference
+    return judge_quality(case.quality, len(case.window), reference.quality, len(reference.frame), case.rate)
+
+
+GROWTH: Mapping[str, Field] = {"ratio": "value", "threshold": "threshold", "detected": "detected"}
+
+KINDS = (
+    Kind(
+        name=DRIFT,
+        title="Drift by column",
+        value="Drift score of a column, in the method's own scale.",
+        chance="Calibrated threshold of the score for a window of this size.",
+        found="Whether the column is beyond its threshold (0 or 1).",
+        judge=_drift,
+        labels={"feature": "column", "method": "method"},
+        metrics={
+            "score": "value",
+            "threshold": "threshold",
+            "threshold_ratio": "threshold_ratio",
+            "detected": "detected",
+        },
+        unit="score",
+        yes="drifted",
+        no="no drift",
+        summed_up_by=DATASET_DRIFT,
+    ),
+    Kind(
+        name=DATASET_DRIFT,
+        title="Dataset drift",
+        value="Share of the judged columns beyond their threshold.",
+        found="Whether any column drifted, at the stated false-alarm rate (0 or 1).",
+        judge=_dataset_drift,
+        metrics={"": "detected"},
+        unit="share",
+        yes="drift",
+        no="no drift",
+    ),
+    Kind(
+        name=MULTIVARIATE_DRIFT,
+        title="Drift of all features together",
+        value="ROC AUC of a classifier that tells window from reference; 0.5: alike.",
+        chance="Calibrated threshold of that score.",
+        found="Whether all features together drifted (0 or 1).",
+        metrics={"score": "value", "threshold": "threshold", "detected": "detected"},
+        unit="score",
+    ),
+    Kind(
+        name=SEGMENT_DRIFT,
+        title="Segment drift",
+        value="Largest drift of the segment's columns, as a share of its threshold.",
+        found="Whether any column of the segment drifted (0 or 1).",
+        judge=_segment_drift,
+        labels={"segment": "segment"},
+        metrics={"score": "threshold_ratio", "detected": "detected"},
+        unit="share",
+        yes="drift",
+        no="no drift",
+    ),
+    Kind(
+        name="performance_degradation",
+        title="Performance degradation",
+        value="(Error now - error on the reference) / error on the reference.",
+        chance="What the ratio may reach by chance with so many labelled rows.",
+        found="Whether the error grew beyond that (0 or 1).",
+        judge=_performance_degradation,
+        metrics=GROWTH,
+    ),
+    Kind(
+        name="concept_drift",
+        title="Concept drift",
+        value="(Error now - estimated error of the same rows) / error on the reference.",
+        chance="What that ratio may reach by chance with so many labelled rows.",
+        found="Whether the features fail to explain the error (0 or 1).",
+        judge=_concept_drift,
+        metrics=GROWTH,
+    ),
+    Kind(
+        name="estimated_degradation",
+        title="Estimated degradation",
+        value="(Estimated error now - estimated error on the reference) / the latter.",
+        chance="What that ratio may reach by chance with so many rows.",
+        found="Whether the estimated error grew beyond that (0 or 1).",
+        judge=_estimated_degradation,
+        metrics=GROWTH,
+    ),
+    Kind(
+        name=FAIRNESS_GAP,
+        title="Fairness gap",
+        value="(Error of a segment / error of all other rows) now / the same on the reference - 1.",
+        chance="What that ratio may reach by chance with so many labelled rows.",
+        found="Whether the segment is served worse beyond that (0 or 1).",
+        judge=_fairness_gap,
+        labels={"segment": "segment"},
+        metrics=GROWTH,
+        yes="gap",
+        no="no gap",
+    ),
+    Kind(
+        name=DATA_QUALITY,
+        title="Data quality",
+        value="Share of the window's rows that fail the check.",
+        found="Whether the share is beyond the reference's by 0.01 and chance (0 or 1).",
+        judge=_data_quality,
+        labels={"feature": "column", "check": "check"},
+        metrics={"detected": "detected"},
+        unit="share",
+    ),
+)
+BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
+
+
+def judge(case: Case) -> tuple[Verdict, ...]:
+    """Every verdict on a window, in the table's order; what cannot be judged says why."""
+    return tuple(verdict for kind in KINDS if kind.judge is not None for verdict in kind.judge(case))
+
+
+def alarms(verdicts: Iterable[Verdict]) -> list[tuple[Kind, list[Verdict]]]:
+    """What is detected, by kind in the table's order, the furthest first; without kinds that another sums up."""
+    found = detected(verdicts)
+    by_kind = ((kind, [v for v in found if v.name == kind.name]) for kind in KINDS if not kind.summed_up_by)
+    return [(kind, ours) for kind, ours in by_kind if ours]
+
+
+def judgement(verdict: Verdict) -> str:
+    """A verdict in a word or two, with the columns that it sums up."""
+    if verdict.detected is None:
+        return "no verdict"
+    kind, causes = BY_NAME[verdict.name], ", ".join(cause.subject for cause in detected(verdict.causes))
+    return kind.no if not verdict.detected else f"{kind.yes}: {causes}" if causes else kind.yes
+
+
+def in_words(verdict: Verdict) -> str:
+    """A verdict's value beside its threshold or the reference's value, as people read it; or why there is none."""
+    if verdict.value is None:
+        return f"not judged: {verdict.reason}"
+    form = {"score": ".3g", "ratio": "+.1%", "share": ".1%"}[BY_NAME[verdict.name].unit]
+    text = f"{verdict.value:{form}}"
+    if verdict.detected is None:
+        return f"{text} ({verdict.reason})"
+    if verdict.threshold is not None:
+        side = "beyond" if verdict.detected else "within"
+        return f"{text}, {side} the threshold of {verdict.threshold:{form}}"
+    return judgement(verdict) if verdict.reference is None else f"{text} (reference {verdict.reference:{form}})"
