@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def settings_table() -> str:
     """The README's table of settings, as it must stand there."""
-    rows = ["| setting | default | what |", "| --- | --- | --- |"]
+    rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
         if name.endswith("_port"):
             continue  # the table of ports has them
