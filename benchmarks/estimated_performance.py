@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from sextant.contracts.model_bundle import ONNX_MODEL, ModelBundle, load_bundle
 from sextant.contracts.schema import Task
-from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
-from sextant.evaluation.frames import conform
+from sextant.evaluation.frames import PREDICTION, PROBABILITY_PREFIX, TARGET, conform
 from sextant.evaluation.performance.estimation import ESTIMATED, PerformanceEstimator
 from sextant.evaluation.performance.measures import HEADLINE, row_errors
 from sextant.evaluation.reference import Reference

@@ -15,11 +15,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from sextant.contracts.model_bundle import ONNX_MODEL, ModelBundle, load_bundle
-from sextant.evaluation.columns import monitored_columns
 from sextant.evaluation.drift.calibration import Calibration
 from sextant.evaluation.drift.calibration_cache import CalibrationCache
 from sextant.evaluation.drift.stat_tests import evidently_default_drifted
 from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.frames import monitored_columns
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdicts import SEGMENT_DRIFT
 from sextant.infrastructure.settings import load_settings

@@ -17,9 +17,9 @@ import pandas as pd
 
 from benchmarks.estimated_performance import SHIFTS, judge
 from sextant.contracts.model_bundle import ModelBundle, load_bundle
-from sextant.evaluation.columns import PREDICTION, TARGET
 from sextant.evaluation.drift.calibration import Calibration
 from sextant.evaluation.evaluate import evaluate
+from sextant.evaluation.frames import PREDICTION, TARGET
 from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdicts import KINDS

@@ -13,8 +13,7 @@ from batch_flows.compare_models.comparison import MIN_ROWS
 from batch_flows.compare_models.pairs import KeyedPrediction, LabelledPairs, PredictionSample, label, match
 from sextant.contracts.events import Prediction, Target
 from sextant.contracts.model_bundle import Manifest
-from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
-from sextant.evaluation.frames import conform
+from sextant.evaluation.frames import PREDICTION, PROBABILITY_PREFIX, TARGET, conform
 
 LEAST_PARTNERED = 0.5
 """Share of the smaller side's predictions that must have a partner; fewer meet by chance, not by design."""

@@ -1,19 +1,19 @@
 """What a window is judged by: its rows, the reference, and what has been found out about the reference so far."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
 from sextant.contracts.schema import Feature
-from sextant.evaluation.columns import TARGET
-from sextant.evaluation.drift.calibration import MIN_VALUES, Calibration
+from sextant.evaluation.drift.calibration import MIN_VALUES, Calibration, segment_test
 from sextant.evaluation.drift.column import DRIFT, measure_drift
-from sextant.evaluation.frames import ConformedFrame
+from sextant.evaluation.frames import TARGET, ConformedFrame
 from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.quality import Qualities
-from sextant.evaluation.reference import Reference
+from sextant.evaluation.reference import UNKNOWN, Reference
 from sextant.evaluation.verdict import Verdict
 
 
@@ -57,3 +57,16 @@ class Case:
             return measure_drift(column, scorer, self.window[column.name], thresholds)
         except Exception as error:  # noqa: BLE001  any stat test may raise anything
             return Verdict(DRIFT, column=column.name, reason=str(error))
+
+    def columns_of(self, segment: str, rows: pd.DataFrame) -> tuple[Verdict, ...]:
+        """The verdict on each column of a segment that can be judged: there, too few rows are no error."""
+        scorers = self.reference.segments.get(segment, UNKNOWN).scorers
+        known = self.segment_calibration.columns if self.segment_calibration else {}
+        found = []
+        for column in self.reference.columns:
+            thresholds = known.get(segment_test(column.name, segment))
+            if thresholds is None or rows[column.name].count() < MIN_VALUES:
+                continue
+            with suppress(Exception):  # any stat test may raise anything; the whole window says what fails
+                found.append(measure_drift(column, scorers.get(column.name), rows[column.name], thresholds))
+        return tuple(found)

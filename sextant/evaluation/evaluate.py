@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from sextant.evaluation.case import Case
-from sextant.evaluation.columns import TARGET
 from sextant.evaluation.drift.calibration import Calibration
 from sextant.evaluation.drift.column import DRIFT
-from sextant.evaluation.frames import ConformedFrame
+from sextant.evaluation.frames import TARGET, ConformedFrame
 from sextant.evaluation.performance.estimation import ALL_ROWS, PerformanceEstimator
 from sextant.evaluation.performance.measures import labelled_errors, measure_performance, prediction_mean
 from sextant.evaluation.quality import ColumnQuality, measure_quality

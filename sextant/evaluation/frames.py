@@ -8,8 +8,11 @@ import pandas as pd
 
 from sextant.contracts.events import Prediction, Target
 from sextant.contracts.model_bundle import Manifest
-from sextant.contracts.schema import Kind
-from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
+from sextant.contracts.schema import Feature, Kind
+
+PREDICTION = "prediction"
+TARGET = "target"
+PROBABILITY_PREFIX = "probability_"
 
 ConformedFrame = NewType("ConformedFrame", pd.DataFrame)
 """With every column of the model: numbers as finite floats or NaN, categories as strings or None."""
@@ -81,3 +84,20 @@ def category_of(value: Any) -> str | None:
             return None
         return str(int(value)) if float(value).is_integer() else str(value)
     return str(value)
+
+
+def prediction_column(manifest: Manifest) -> Feature:
+    """The prediction described like a feature: a number, or one of the model's classes."""
+    if manifest.task == "regression":
+        return Feature(name=PREDICTION, kind="numerical")
+    return Feature(name=PREDICTION, kind="categorical", categories=manifest.classes)
+
+
+def target_column(manifest: Manifest) -> Feature:
+    """The target described like a feature; of the prediction's kind."""
+    return prediction_column(manifest).model_copy(update={"name": TARGET})
+
+
+def monitored_columns(manifest: Manifest) -> tuple[Feature, ...]:
+    """The columns whose drift can always be watched: the features in their order, then the prediction."""
+    return (*manifest.feature_schema.features, prediction_column(manifest))

@@ -8,9 +8,8 @@ import pandas as pd
 
 from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Feature
-from sextant.evaluation.columns import TARGET, monitored_columns, target_column
 from sextant.evaluation.drift.scorers import Scorer, scorer_of
-from sextant.evaluation.frames import ConformedFrame, conform
+from sextant.evaluation.frames import TARGET, ConformedFrame, conform, monitored_columns, target_column
 from sextant.evaluation.performance.error_growth import Moments
 from sextant.evaluation.performance.fairness import FairnessReference
 from sextant.evaluation.performance.measures import (

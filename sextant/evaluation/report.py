@@ -20,10 +20,9 @@ from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummary
 from sextant.contracts.errors import Rejected
 from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Feature
-from sextant.evaluation.columns import PREDICTION, TARGET, target_column
 from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.evaluate import Evaluation
-from sextant.evaluation.frames import ConformedFrame
+from sextant.evaluation.frames import PREDICTION, TARGET, ConformedFrame, target_column
 from sextant.evaluation.performance.measures import MIN_LABELLED
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.report_head import with_head

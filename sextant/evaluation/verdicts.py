@@ -5,15 +5,11 @@ function and one entry here.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-import pandas as pd
-
 from sextant.evaluation.case import Case
-from sextant.evaluation.drift.calibration import MIN_VALUES, segment_test
-from sextant.evaluation.drift.column import DRIFT, measure_drift
+from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.drift.multivariate import MULTIVARIATE_DRIFT
 from sextant.evaluation.performance.error_growth import (
     measure_concept_drift,
@@ -22,7 +18,6 @@ from sextant.evaluation.performance.error_growth import (
 )
 from sextant.evaluation.performance.fairness import FAIRNESS_GAP
 from sextant.evaluation.quality import DATA_QUALITY, judge_quality
-from sextant.evaluation.reference import UNKNOWN, ReferencePart
 from sextant.evaluation.verdict import Verdict, any_of, detected
 
 DATASET_DRIFT, SEGMENT_DRIFT = "dataset_drift", "segment_drift"
@@ -72,20 +67,12 @@ def _dataset_drift(case: Case) -> Iterable[Verdict]:
 
 def _segment_drift(case: Case) -> Iterable[Verdict]:
     for segment, rows in case.segments.items():
-        part = case.reference.segments.get(segment, UNKNOWN)
-        columns = tuple(_drift_in_segment(case, segment, part, rows))
-        yield any_of(SEGMENT_DRIFT, columns, segment=segment, reason="too few rows, here or in the reference")
-
-
-def _drift_in_segment(case: Case, segment: str, part: ReferencePart, rows: pd.DataFrame) -> Iterable[Verdict]:
-    """The columns that can be judged: in a segment, too few rows are no error."""
-    for column in case.reference.columns:
-        test = segment_test(column.name, segment)
-        thresholds = case.segment_calibration.columns.get(test) if case.segment_calibration else None
-        if thresholds is None or rows[column.name].count() < MIN_VALUES:
-            continue
-        with suppress(Exception):  # any stat test may raise anything; the whole window says what fails
-            yield measure_drift(column, part.scorers.get(column.name), rows[column.name], thresholds)
+        yield any_of(
+            SEGMENT_DRIFT,
+            case.columns_of(segment, rows),
+            segment=segment,
+            reason="too few rows, here or in the reference",
+        )
 
 
 def _performance_degradation(case: Case) -> Iterable[Verdict]:

@@ -12,8 +12,6 @@ from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdict import Verdict, detected
 from tests.bundles import evaluated, make_trips, publish_trips
 
-TOO_FEW = "too few rows, here or in the reference"
-
 
 @pytest.fixture(scope="module")
 def trips(tmp_path_factory: pytest.TempPathFactory) -> Reference:
@@ -31,6 +29,11 @@ def drift_in(found: Evaluation, segment: str) -> Verdict:
     verdict = found.verdict("segment_drift", segment=segment)
     assert verdict is not None
     return verdict
+
+
+def why_not_judged(found: Verdict) -> str:
+    assert found == Verdict("segment_drift", segment=found.segment, reason=found.reason)
+    return found.reason
 
 
 def test_drift_of_one_segment_is_found_there_and_only_there(trips: Reference, thresholds: Calibration) -> None:
@@ -75,7 +78,7 @@ def test_a_value_that_the_reference_never_held_is_other_and_breaks_nothing(
     window.loc[:99, "payment_type"] = "7"
     found, other = evaluated(trips, window, segment_calibration=thresholds), "payment_type=other"
     assert found.segments[other].rows == 100
-    assert drift_in(found, other) == Verdict("segment_drift", segment=other, reason=TOO_FEW)
+    assert "too few rows" in why_not_judged(drift_in(found, other))
     assert found.measures[other]["mae"] > 0
     assert found.reference_measures[other] == {}
 
@@ -85,7 +88,7 @@ def test_a_segment_with_few_rows_is_counted_and_not_judged(trips: Reference, thr
     window.loc[:9, "payment_type"] = "3"
     found, few = evaluated(trips, window, segment_calibration=thresholds), "payment_type=3"
     assert found.segments[few].rows == 10
-    assert drift_in(found, few) == Verdict("segment_drift", segment=few, reason=TOO_FEW)
+    assert "too few rows" in why_not_judged(drift_in(found, few))
     assert found.measures[few] == {}
 
 

@@ -183,7 +183,7 @@ def test_a_started_service_becomes_ready_calibrates_and_stops(settings: Settings
     assert set(service.problems()) == {"refill", "calibration", "evaluation", "multivariate evaluation"}
 
 
-def _soon(condition: Any, attempts: int = 600) -> bool:
+def _soon(condition: Any, attempts: int = 3_000) -> bool:
     pause = threading.Event()
     for _ in range(attempts):
         if condition():

@@ -13,10 +13,10 @@ from batch_flows.drift_report.rows import EvaluatedRows
 from batch_flows.drift_report.summary import DriftSummary
 from batch_flows.time_range import TimeRange
 from monitoring_service.metrics import metric_name
+from sextant.backtest.output import as_csv
 from sextant.backtest.plan import BacktestPlan
 from sextant.backtest.replay import BacktestResult, Step
 from sextant.backtest.summary import summarise
-from sextant.backtest.table import as_csv
 from sextant.backtest.text import as_text
 from sextant.evaluation.drift.calibration import ColumnThresholds, calibrate, calibrate_segments
 from sextant.evaluation.drift.multivariate import METHOD

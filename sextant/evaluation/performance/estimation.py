@@ -20,8 +20,8 @@ from threadpoolctl import ThreadpoolController
 
 from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Task
-from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET, prediction_column
 from sextant.evaluation.encoding import FeatureEncoder, Matrix
+from sextant.evaluation.frames import PREDICTION, PROBABILITY_PREFIX, TARGET, prediction_column
 from sextant.evaluation.performance.error_growth import EstimatedReference
 from sextant.evaluation.performance.measures import HEADLINE, MIN_LABELLED, row_errors
 from sextant.evaluation.reference import Reference

@@ -14,7 +14,7 @@ from sklearn import metrics
 
 from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Task
-from sextant.evaluation.columns import PREDICTION, PROBABILITY_PREFIX, TARGET
+from sextant.evaluation.frames import PREDICTION, PROBABILITY_PREFIX, TARGET
 
 MIN_LABELLED = 30
 """Fewer labelled rows say nothing about a model."""
