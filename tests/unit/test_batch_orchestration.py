@@ -1,9 +1,12 @@
 """A step is a plain call where no Prefect server records it, and the environment is ready before Prefect is."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import batch_flows
+from batch_flows.orchestration.command import load_flow
 from batch_flows.orchestration.settings import prepare_environment, server_answers
 from sextant.contracts.errors import Fatal, Retryable
 from sextant.infrastructure.settings import load_settings
@@ -72,3 +75,17 @@ def test_outside_of_a_flow_run_a_step_is_called_once_and_its_error_is_its_own() 
     assert fetch.__doc__ == "Fetches."
     assert not is_recorded()
     assert run_logger().name == "batch_flows"
+
+
+def test_each_folder_with_a_flow_holds_one_of_its_name_that_is_a_command_and_has_a_deployment() -> None:
+    settings = load_settings()
+    prepare_environment(settings)
+    from batch_flows.orchestration.schedule import deployments
+
+    folders = {path.parent.name for path in Path(batch_flows.__file__).parent.glob("*/flow.py")}
+    scheduled = {deployment.flow_name for deployment in deployments(settings)}
+    assert len(folders) >= 5
+    for folder in folders:
+        assert load_flow(folder).name == folder.replace("_", "-")
+        assert callable(import_module(f"batch_flows.{folder}.__main__").main)
+    assert scheduled == {folder.replace("_", "-") for folder in folders}
