@@ -39,7 +39,9 @@ def compare_models(
     end: datetime | None = None,
     pair_by: str | None = None,
 ) -> "State[Any]":
-    """Completed with the verdict, or with "Empty" when too few rows have a target; Failed with one sentence.
+    """Completed with the verdict, "Empty" when too few rows have a target, "Kept" where an earlier page saw more.
+
+    Failed with one sentence.
 
     Args:
         model: The name of model A, such as taxi.

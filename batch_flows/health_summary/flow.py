@@ -25,7 +25,9 @@ from sextant.infrastructure.settings import Settings, load_settings
     timeout_seconds=1800,
 )
 def health_summary(days: float = 7.0, end: datetime | None = None) -> "State[Any]":
-    """Completed with what was found, or with "Empty" when there is no model; Failed with one sentence.
+    """Completed with what was found, "Empty" when there is no model, "Kept" where an earlier page saw more.
+
+    Failed with one sentence.
 
     Args:
         days: How many days up to the end; the first hour is taken whole.

@@ -1,4 +1,4 @@
-"""A health summary in few words: the sentence of a run, its artifact, and the `reports` document."""
+"""A health summary in few words: the sentence of a run, what its page in Prefect says, and what is kept of it."""
 
 from collections.abc import Mapping
 from datetime import datetime
