@@ -140,20 +140,20 @@ def without_cursor(outcomes: Sequence[Outcome]) -> float:
     return statistics.median(outcome.numbers["seconds"] - outcome.numbers[READING] for outcome in outcomes)
 
 
-def report_scores(sampled: Mapping[str, Any], whole: Numbers) -> None:
+def report_scores(sampled: Numbers, whole: Numbers) -> None:
     """Print each column's score in the report's sample and over all rows."""
     print(f"\n{'drift score':<34}{'sample':>9}{'all rows':>9}{'apart':>9}")
     for name in sampled:
-        score, expected = sampled[name]["score"], whole[name]
+        score, expected = sampled[name], whole[name]
         print(f"{name:<34}{score:>9.4f}{expected:>9.4f}{abs(score - expected):>9.4f}")
 
 
-def last_scores(data_dir: Path) -> Mapping[str, Any]:
-    """The scores in the summary of the report of the longest window."""
+def last_scores(data_dir: Path) -> Numbers:
+    """The drift scores in the summary of the report of the longest window."""
     summaries = [json.loads(path.read_text()) for path in (data_dir / "reports").glob("drift-report_*.json")]
     longest = max(summaries, key=lambda summary: summary["metrics"]["predictions_in_window"])
-    scores: Mapping[str, Any] = longest["metrics"]["drift"]
-    return scores
+    verdicts = longest["metrics"]["verdicts"]
+    return {verdict["column"]: verdict["value"] for verdict in verdicts if verdict["name"] == "drift"}
 
 
 def compare(arguments: argparse.Namespace, folder: Path) -> None:

@@ -58,6 +58,12 @@ def only_report(store: EventStore) -> dict[str, Any]:
     return document
 
 
+def verdicts_of(document: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    """The report's verdicts of this name, by their column or segment."""
+    found = [verdict for verdict in document["metrics"]["verdicts"] if verdict["name"] == name]
+    return {verdict.get("column") or verdict.get("segment", ""): verdict for verdict in found}
+
+
 def page_of(services: Services, document: dict[str, Any]) -> str:
     return (services.data_dir / "reports" / document["html"]).read_text()
 

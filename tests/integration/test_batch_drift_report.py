@@ -18,6 +18,7 @@ from tests.drift_reports import (
     page_of,
     pages,
     report_of_the_hour,
+    verdicts_of,
     without_time,
 )
 from tests.events import predictions_from, targets_from
@@ -51,7 +52,7 @@ def test_drifted_predictions_make_a_report_on_disk_and_its_description_in_mongod
     assert document["window"] == {"start": START, "end": END}
     assert (document["rows"], document["rows_with_target"]) == (600, 150)
     assert document["metrics"]["dataset_drift"] is True
-    assert document["metrics"]["drift"]["trip_distance"]["drifted"] is True
+    assert verdicts_of(document, "drift")["trip_distance"]["detected"] is True
     assert document["metrics"]["performance"]["mae"] > 0
 
     page = page_of(services, document)
@@ -188,11 +189,16 @@ def test_segments_and_the_estimated_performance_are_on_the_page_and_in_the_docum
     rows.loc[rows["payment_type"] == "2", "trip_distance"] *= 2.0
     store.add_predictions(predictions_from(rows, start=START))
     assert report_of_the_hour() == 0
-    metrics = only_report(store)["metrics"]
+    document = only_report(store)
+    metrics = document["metrics"]
     assert set(metrics["performance"]) == {"estimated_mae"}
-    verdicts = {segment["segment"]: segment["drifted_columns"] for segment in metrics["segments"]}
-    assert "trip_distance" in verdicts["payment_type=2"]
-    assert verdicts["payment_type=1"] == []
+    assert {segment["segment"] for segment in metrics["segments"]} == {
+        f"payment_type={kind}" for kind in (1, 2, 3)
+    }
+    found = verdicts_of(document, "segment_drift")
+    drifted = {cause["column"] for cause in found["payment_type=2"]["causes"] if cause["detected"]}
+    assert "trip_distance" in drifted
+    assert found["payment_type=1"]["detected"] is False
     assert metrics["status"]["kind"] == "bad"
     assert "<td>payment_type=2</td>" in page_of(services, only_report(store))
 

@@ -67,9 +67,9 @@ def test_a_served_flow_waits_for_its_server_runs_and_leaves_artifacts(
     artifacts = prefect.artifacts(drifted["id"])
     assert set(artifacts) == {f"drift-report-taxi-{what}" for what in ("report", "scores", "summary")}
     table = json.loads(artifacts["drift-report-taxi-scores"]["data"])
-    (distance,) = [row for row in table if row["column"] == "trip_distance"]
-    assert distance["drifted"] is True
-    assert len(str(distance["score"])) <= len("0.00001234")
+    (distance,) = [row for row in table if (row["name"], row["subject"]) == ("drift", "trip_distance")]
+    assert distance["detected"] is True
+    assert len(str(distance["value"])) <= len("0.00001234")
     with closing(EventStore.connect(services.mongodb_uri, "sextant")) as store:
         (document,) = store.reports("taxi")
     assert document["html"] in artifacts["drift-report-taxi-summary"]["data"]
