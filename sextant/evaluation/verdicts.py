@@ -235,7 +235,7 @@ def in_words(verdict: Verdict) -> str:
     """A verdict's value beside its threshold or the reference's value, as people read it; or why there is none."""
     if verdict.value is None:
         return f"not judged: {verdict.reason}"
-    form = {"score": ".3g", "ratio": "+.1%", "share": ".1%"}[BY_NAME[verdict.name].unit]
+    form = {"score": ".3g", "ratio": "+,.1%", "share": ".1%"}[BY_NAME[verdict.name].unit]
     text = f"{verdict.value:{form}}"
     if verdict.detected is None:
         return f"{text} ({verdict.reason})"
