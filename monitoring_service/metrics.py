@@ -18,14 +18,13 @@ FEATURE = (*MODEL, "feature")
 SEGMENT = (*MODEL, "segment")
 MEASURE = (*MODEL, "measure", "segment")
 
-SHARE_OF_THRESHOLD = "Score on its way to the threshold: beyond 1 it drifted, in any method."
 
 Gauges = dict[str, tuple[str, tuple[str, ...]]]
 
 
 def _of_kind(kind: Kind) -> Gauges:
     helps = {"value": kind.value, "threshold": kind.chance, "detected": kind.found}
-    helps |= {"threshold_ratio": SHARE_OF_THRESHOLD if "value" in kind.metrics.values() else kind.value}
+    helps |= {"threshold_ratio": kind.ratio}
     labels = (*MODEL, *kind.labels)
     return {metric_name(kind, suffix): (helps[field], labels) for suffix, field in kind.metrics.items()}
 

@@ -54,7 +54,9 @@ class Case:
         try:
             thresholds = self.calibration.columns.get(column.name) if self.calibration else None
             scorer = self.reference.whole.scorers.get(column.name)
-            return measure_drift(column, scorer, self.window[column.name], thresholds)
+            verdict = measure_drift(column, scorer, self.window[column.name], thresholds)
+            failure = self.calibration.failures.get(column.name) if self.calibration else None
+            return verdict.because(failure) if failure else verdict
         except Exception as error:  # noqa: BLE001  any stat test may raise anything
             return Verdict(DRIFT, column=column.name, reason=str(error))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sextant.evaluation.case import Case
+from sextant.evaluation.drift.calibration import Calibration
 from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.drift.multivariate import MULTIVARIATE_DRIFT
 from sextant.evaluation.performance.error_growth import (
@@ -18,7 +19,7 @@ from sextant.evaluation.performance.error_growth import (
 )
 from sextant.evaluation.performance.fairness import FAIRNESS_GAP
 from sextant.evaluation.quality import DATA_QUALITY, judge_quality
-from sextant.evaluation.verdict import Verdict, any_of, detected
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict, any_of, detected
 
 DATASET_DRIFT, SEGMENT_DRIFT = "dataset_drift", "segment_drift"
 NO_ESTIMATOR = "there is no estimator of the errors yet"
@@ -37,6 +38,9 @@ class Kind:
 
     chance: str = ""
     """What its threshold is."""
+
+    ratio: str = "Score on its way to the threshold: beyond 1 it drifted, in any method."
+    """What its threshold_ratio is."""
 
     found: str
     """What it means that it is detected."""
@@ -62,17 +66,17 @@ def _drift(case: Case) -> Iterable[Verdict]:
 
 
 def _dataset_drift(case: Case) -> Iterable[Verdict]:
-    yield any_of(DATASET_DRIFT, case.columns, reason="no column could be judged")
+    yield any_of(DATASET_DRIFT, case.columns, reason=_why(case.calibration, "no column could be judged"))
 
 
 def _segment_drift(case: Case) -> Iterable[Verdict]:
+    reason = _why(case.segment_calibration, "too few rows, here or in the reference")
     for segment, rows in case.segments.items():
-        yield any_of(
-            SEGMENT_DRIFT,
-            case.columns_of(segment, rows),
-            segment=segment,
-            reason="too few rows, here or in the reference",
-        )
+        yield any_of(SEGMENT_DRIFT, case.columns_of(segment, rows), segment=segment, reason=reason)
+
+
+def _why(calibration: Calibration | None, otherwise: str) -> str:
+    return NOT_CALIBRATED if calibration is None else otherwise
 
 
 def _performance_degradation(case: Case) -> Iterable[Verdict]:
@@ -149,7 +153,8 @@ KINDS = (
     Kind(
         name=SEGMENT_DRIFT,
         title="Segment drift",
-        value="Largest drift of the segment's columns, as a share of its threshold.",
+        value="Share of the segment's judged columns beyond their threshold.",
+        ratio="Largest drift of the segment's columns, as a share of its threshold.",
         found="Whether any column of the segment drifted (0 or 1).",
         judge=_segment_drift,
         labels={"segment": "segment"},

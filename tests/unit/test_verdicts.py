@@ -308,6 +308,7 @@ WORDS = {
     ],
     "ratio": [
         (Verdict("concept_drift", 0.25, 0.1, 2.5, True), "+25.0%, beyond the threshold of +10.0%"),
+        (Verdict("concept_drift", 12.5, 0.1, 125.0, True), "+1,250.0%, beyond the threshold of +10.0%"),
         (Verdict("concept_drift", -0.05, 0.1, -0.5, False), "-5.0%, within the threshold of +10.0%"),
         (Verdict("fairness_gap", 0.5, segment="a=1", reason=NOT_CALIBRATED), "+50.0% (not calibrated yet)"),
         (Verdict("fairness_gap", segment="a=1", reason="no error"), "not judged: no error"),
