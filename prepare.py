@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "or a folder of green_tripdata_YYYY-MM.parquet (default: %(default)s)",
     )
     parser.add_argument(
-        "--reference", metavar="YYYY-MM", help="month to learn from (default: 2021-01 or the earliest)"
+        "--reference", metavar="YYYY-MM", help="month to train on (default: 2021-01 or the earliest)"
     )
     parser.add_argument("--traffic", metavar="YYYY-MM", help="month to replay (default: 2022-01 or the latest)")
     parser.add_argument("--seed", type=int, default=0, help="random seed of the training (default: %(default)s)")

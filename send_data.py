@@ -76,26 +76,26 @@ def _parser() -> argparse.ArgumentParser:
     rows.add_argument("--count", type=_number(int, 1), default=1_000, help="rows to send (default: %(default)s)")
     rows.add_argument("--seed", type=int, default=0, help="order of the rows (default: %(default)s)")
     pace = parser.add_argument_group("how")
-    pace.add_argument("--rate", type=_number(float, 0.001), help="rows a second (default: unlimited)")
+    pace.add_argument("--rate", type=_number(float, 0.001), help="rows per second (default: unlimited)")
     pace.add_argument("--concurrency", type=_number(int, 1, 256), default=4, help="threads (default: %(default)s)")
     pace.add_argument(
-        "--batch", type=_number(int, 1, 1_000), default=1, help="rows a request (default: %(default)s)"
+        "--batch", type=_number(int, 1, 1_000), default=1, help="rows per request (default: %(default)s)"
     )
     pace.add_argument(
         "--feedback-delay",
         type=_number(float, 0),
         default=2.0,
         metavar="SECONDS",
-        help="from a prediction to its target (default: %(default)s)",
+        help="delay from a prediction to its target (default: %(default)s)",
     )
     pace.add_argument("--no-feedback", action="store_true", help="send no targets")
-    pace.add_argument("--url", help="of the prediction service (default: PREDICTION_URL)")
+    pace.add_argument("--url", help="URL of the prediction service (default: PREDICTION_URL)")
     pace.add_argument(
         "--wait",
         type=_number(float, 0),
         default=300.0,
         metavar="SECONDS",
-        help="for a service that is away or full (default: %(default)s)",
+        help="how long to retry while the service is down or full (default: %(default)s)",
     )
     files = parser.add_argument_group("files")
     files.add_argument(

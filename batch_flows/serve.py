@@ -38,7 +38,7 @@ def serve_forever(settings: Settings) -> None:
         try:
             serve_until_stopped(lambda: deployments(settings))
         except Exception as error:  # noqa: BLE001  Prefect raises what its HTTP client and task groups do
-            log.error("serving was interrupted; starting again", reason=f"{type(error).__name__}: {error}"[:300])
+            log.error("serving was interrupted; restarting", reason=f"{type(error).__name__}: {error}"[:300])
             time.sleep(RETRY_SECONDS)
 
 

@@ -57,7 +57,7 @@ def choose_time_range(
         last = stored_time(now) if end is None else _moment("end", end)
         first = stored_time(last - timedelta(hours=hours)) if start is None else _moment("start", start)
     except OverflowError:
-        raise Rejected("the window reaches out of the calendar") from None
+        raise Rejected("the window reaches beyond the calendar") from None
     if first >= last:
         raise Rejected(f"the window must end after it starts: {first.isoformat()} to {last.isoformat()}")
     return TimeRange(first, last)

@@ -1,7 +1,7 @@
-"""From MongoDB to a DataFrame, a plot and a report of your own: a script in cells, for who knows pandas.
+"""From MongoDB to a DataFrame, a plot and a report of your own: a script in cells, for those who know pandas.
 
 Run it whole with `.venv/bin/python docs/analyst.py --hours 24`, or cell by cell in VS Code or, with Jupytext, in
-Jupyter, from the repository's folder. Of the store it only reads; what it makes is in the folder `--out`.
+Jupyter, from the repository's folder. It only reads from MongoDB; its files go to the folder `--out`.
 """
 # ruff: noqa: E402 - the path to the packages comes before them
 

@@ -44,7 +44,7 @@ def _refused() -> timeseries.Panel:
 
 
 def _missing() -> timeseries.Panel:
-    description = "Share of the window's rows that lack the feature. A step up is a source that went away."
+    description = "Share of the window's rows without the feature. A step up is a source that went away."
     return _ratio("Missing values", description, "sextant_missing_values_ratio")
 
 

@@ -108,7 +108,7 @@ def _queued_now() -> stat.Panel:
 def _skipped_now() -> stat.Panel:
     text = Text(
         "Skipped",
-        "Events not sent because the sink was too far behind. Only monitoring skips, and refills from MongoDB.",
+        "Events skipped because the sink was too far behind. Only monitoring skips, and refills from MongoDB.",
         "short",
         NO_RELAY,
     )
@@ -144,7 +144,7 @@ def _queued() -> timeseries.Panel:
 
 
 def _age() -> timeseries.Panel:
-    text = Text("Lag", "Age of the oldest event that waits. It falls to 0 when the queue is empty.", "s", NO_RELAY)
+    text = Text("Lag", "Age of the oldest waiting event. It falls to 0 when the queue is empty.", "s", NO_RELAY)
     return lines(text, Query(f"max by (sink) ({_of('sextant_outbox_oldest_age_seconds')})", NAME)).min(0)
 
 

@@ -13,7 +13,7 @@ UNJUDGED = "not judged yet"
 ALL_ROWS = 'segment=""'
 REALISED = "sextant_performance_degradation"
 ESTIMATED = "sextant_estimated_degradation"
-UNEXPLAINED = "sextant_concept_drift"
+CONCEPT = "sextant_concept_drift"
 FAIRNESS = "sextant_fairness_gap"
 
 
@@ -34,13 +34,13 @@ def dashboard() -> models.Dashboard:
 
 
 def _now() -> Section:
-    verdicts = (_realised(), _estimated(), _unexplained(), _fairness(), _coverage_now(), firing_alerts())
+    verdicts = (_realised(), _estimated(), _concept_drift(), _fairness(), _coverage_now(), firing_alerts())
     top = tuple(Sized(panel, 4, 4) for panel in verdicts)
     return Section("$model: now", (top, (Sized(_measure(), 16, 10), Sized(_verdicts(), 8, 10))), "model")
 
 
 def _errors() -> Section:
-    line = (Sized(_realised_ratio(), 8, 8), Sized(_estimated_ratio(), 8, 8), Sized(_unexplained_ratio(), 8, 8))
+    line = (Sized(_realised_ratio(), 8, 8), Sized(_estimated_ratio(), 8, 8), Sized(_concept_drift_ratio(), 8, 8))
     return Section("$model: error against the reference", (line,), "model")
 
 
@@ -71,14 +71,14 @@ def _estimated() -> stat.Panel:
     return state(text, f"max({of(ESTIMATED + '_detected')})", colours.verdict("as expected", "degraded"))
 
 
-def _unexplained() -> stat.Panel:
+def _concept_drift() -> stat.Panel:
     text = Text(
         "Concept drift",
-        "Whether the labelled rows have more error than their own features explain: the world changed, not only"
-        " the mix of rows. Retraining on new labels helps; older data does not.",
+        "Whether the labelled rows have more error than these rows lead to expect: the world changed, not only"
+        " the mix of rows. Retraining on new targets helps; older data does not.",
         empty=UNLABELLED,
     )
-    return state(text, f"max({of(UNEXPLAINED + '_detected')})", colours.verdict("none", "concept drift"))
+    return state(text, f"max({of(CONCEPT + '_detected')})", colours.verdict("none", "concept drift"))
 
 
 def _fairness() -> stat.Panel:
@@ -123,7 +123,7 @@ def _measure() -> timeseries.Panel:
 
 def _verdicts() -> statetimeline.Panel:
     text = Text("Verdicts over time", "When each verdict held, and so which one came first.", empty=UNJUDGED)
-    named = {REALISED: "realised", ESTIMATED: "estimated", UNEXPLAINED: "concept drift", FAIRNESS: "fairness"}
+    named = {REALISED: "realised", ESTIMATED: "estimated", CONCEPT: "concept drift", FAIRNESS: "fairness"}
     queries = [Query(f"max({of(metric + '_detected')})", name) for metric, name in named.items()]
     return timeline(text, *queries, mappings=colours.verdict("fine", "worse"))
 
@@ -149,15 +149,15 @@ def _estimated_ratio() -> timeseries.Panel:
     return ratio_and_threshold(text, ESTIMATED + "_ratio", ESTIMATED + "_threshold")
 
 
-def _unexplained_ratio() -> timeseries.Panel:
+def _concept_drift_ratio() -> timeseries.Panel:
     text = Text(
-        "Unexplained error (concept drift)",
-        "Error of the labelled rows beyond what their own features explain, as a share of the reference's "
+        "Concept drift",
+        "Error of the labelled rows above what these rows lead to expect, as a share of the reference's "
         "error, and its threshold (dashed).",
         "percentunit",
         UNLABELLED,
     )
-    return ratio_and_threshold(text, UNEXPLAINED + "_ratio", UNEXPLAINED + "_threshold")
+    return ratio_and_threshold(text, CONCEPT + "_ratio", CONCEPT + "_threshold")
 
 
 def _coverage() -> timeseries.Panel:

@@ -36,15 +36,15 @@ def metric_name(kind: Kind, suffix: str) -> str:
 
 GAUGES: Gauges = {
     "model_info": ("The monitored model version; always 1.", (*MODEL, "task")),
-    "calibrated": ("Whether the drift thresholds of the version are known (0 or 1).", MODEL),
+    "calibrated": ("Whether the version's drift thresholds are calibrated (0 or 1).", MODEL),
     **{name: gauge for kind in KINDS for name, gauge in _of_kind(kind).items()},
-    "drifted_features": ("Columns beyond their threshold, the prediction among them.", MODEL),
+    "drifted_features": ("Columns beyond their threshold, the prediction included.", MODEL),
     "drifted_features_ratio": ("Share of the judged columns beyond their threshold.", MODEL),
-    "missing_values_ratio": ("Share of the window's rows that lack the feature.", FEATURE),
-    "out_of_range_ratio": ("Share of the window's rows outside of the feature's known range.", FEATURE),
-    "unseen_category_ratio": ("Share of the window's rows with a category that training never saw.", FEATURE),
+    "missing_values_ratio": ("Share of the window's rows without the feature.", FEATURE),
+    "out_of_range_ratio": ("Share of the window's rows outside the feature's known range.", FEATURE),
+    "unseen_category_ratio": ("Share of the window's rows with a category not seen in training.", FEATURE),
     "segment_rows": ("Rows of a segment in the window.", SEGMENT),
-    "performance": ("Performance on the window's labelled rows; estimated_...: as expected of all rows.", MEASURE),
+    "performance": ("Performance on the window's labelled rows; estimated_...: estimated for all rows.", MEASURE),
     "reference_performance": ("The same measure on the reference rows.", MEASURE),
     "prediction_mean": ("Mean prediction in the window (regression).", MODEL),
     "reference_prediction_mean": ("Mean prediction on the reference rows (regression).", MODEL),
@@ -52,7 +52,7 @@ GAUGES: Gauges = {
     "label_delay_seconds": ("Median time from a prediction to its target, in the window.", MODEL),
     "duplicate_rows_ratio": ("Share of the window's rows that repeat another's features and context.", MODEL),
     "window_rows": ("Rows of this version in the window.", MODEL),
-    "window_rows_per_second": ("Pace at which the window's rows were predicted.", MODEL),
+    "window_rows_per_second": ("Rate at which the window's rows were predicted.", MODEL),
     "window_oldest_timestamp_seconds": ("When the window's oldest prediction was made.", MODEL),
     "last_evaluation_timestamp_seconds": ("When the window was last evaluated.", MODEL),
     "evaluation_duration_seconds": ("How long the last evaluation took.", MODEL),
@@ -71,13 +71,13 @@ class MonitoringMetrics:
         self.registry.register(WindowCollector(monitors))
         self._errors = Counter(
             "sextant_evaluation_errors",
-            'Columns that could not be evaluated; feature "" is the evaluation as a whole.',
+            'Columns that could not be evaluated; feature "" is the whole evaluation.',
             ("model", "feature"),
             registry=self.registry,
         )
         self._events = Counter(
             "sextant_monitoring_events",
-            "Events received, by what became of them.",
+            "Events received, by outcome.",
             ("outcome",),
             registry=self.registry,
         )

@@ -74,5 +74,5 @@ class Refill:
 
     def _fail(self, reason: str) -> None:
         if reason != self._failure:
-            log.warning("window not refilled from MongoDB, trying again", reason=reason)
+            log.warning("window not refilled from MongoDB, retrying", reason=reason)
         self._failure = reason

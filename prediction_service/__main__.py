@@ -24,7 +24,7 @@ def prepare(settings: Settings) -> Path:
     aside = set_aside_if_corrupt(settings.outbox_file, time.time())
     if aside:
         log.critical(
-            "the outbox was corrupt and has been set aside; bring back what can be read",
+            "the outbox was corrupt and has been renamed; recover what can be read",
             set_aside=str(aside),
             run=f"python -m prediction_service.outbox_recovery {aside}",
         )

@@ -42,7 +42,7 @@ class LiveModels:
             return self._models[name]
         except KeyError:
             known = ", ".join(sorted(self._models))
-            raise UnknownModel(f"there is no model {name!r}; live are: {known}") from None
+            raise UnknownModel(f"there is no model {name!r}; live models: {known}") from None
 
     def all(self) -> list[ModelInterface]:
         """Every live model, by name."""
@@ -67,7 +67,7 @@ class LiveModels:
                 log.info("model is live", model=name, version=self._models[name].manifest.version)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the old version goes on serving
                 self._failed[name] = found
-                log.error("new model version does not load; the old one stays", model=name, reason=str(error))
+                log.error("new model version does not load; the old one stays live", model=name, reason=str(error))
 
     def watch(self) -> None:
         """Keep refreshing in a thread of its own until close()."""

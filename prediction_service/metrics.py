@@ -23,26 +23,26 @@ class Metrics:
         self._known: dict[tuple[str, str, str], tuple[Counter, Histogram, Counter]] = {}
         self.predictions = Counter(
             "sextant_predictions_total",
-            "Predictions asked for, by outcome; one for each record, or for a request that was not understood.",
+            "Predictions requested, by outcome; one per record, or one for an invalid request.",
             ["model", "version", "outcome"],
             registry=self.registry,
         )
         self.duration = Histogram(
             "sextant_prediction_duration_seconds",
-            "Time from the start of a prediction request to its answer, the write to disk included.",
+            "Time from the start of a prediction request to its response, the write to disk included.",
             ["model", "version", "outcome"],
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
         self.cpu_seconds = Counter(
             "sextant_prediction_cpu_seconds_total",
-            "CPU time of prediction requests, from validation to the event on disk; HTTP comes on top.",
+            "CPU time of prediction requests, from validation to the event on disk; without HTTP.",
             ["model", "version"],
             registry=self.registry,
         )
         self.rejected_values = Counter(
             "sextant_rejected_values_total",
-            "Wrong values of a feature in refused requests: missing, of the wrong type, or beyond float32.",
+            "Invalid values of a feature in rejected requests: missing, of the wrong type, or beyond float32.",
             ["model", "version", "feature"],
             registry=self.registry,
         )

@@ -64,7 +64,7 @@ def main() -> None:
         sys.exit("usage: python -m prediction_service.outbox_recovery FILE  (an outbox that was set aside)")
     settings = load_settings()
     count = salvage(Path(sys.argv[1]), Outbox(settings.outbox_file, settings.outbox_max_bytes))
-    print(f"{count} events accepted again")
+    print(f"{count} events recovered")
 
 
 if __name__ == "__main__":

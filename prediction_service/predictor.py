@@ -66,7 +66,7 @@ def _column(feature: Feature, values: list[Value]) -> NDArray[Any]:
 
 def _number(value: float, index: int) -> ModelOutput:
     if not math.isfinite(value):
-        raise UnpredictableRecord(f"the model gives no finite answer for record {index}")
+        raise UnpredictableRecord(f"the model gives no finite prediction for record {index}")
     return ModelOutput(value)
 
 

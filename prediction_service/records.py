@@ -75,7 +75,7 @@ class ModelInterface:
                 errors.extend(field_errors(error, prefix))
         errors.extend(_repeated_ids(records))
         if errors:
-            raise InvalidInput(f"{len(errors)} field(s) do not fit model {self.manifest.name!r}", errors)
+            raise InvalidInput(f"{len(errors)} invalid field(s) for model {self.manifest.name!r}", errors)
         return records
 
     def _parse_one(self, item: object) -> Record:
@@ -94,7 +94,7 @@ def parse_feedback(body: object) -> list[Feedback]:
         except ValidationError as error:
             errors.extend(field_errors(error, f"/{index}" if isinstance(body, list) else ""))
     if errors:
-        raise InvalidInput(f"{len(errors)} field(s) are not valid feedback", errors)
+        raise InvalidInput(f"{len(errors)} invalid field(s) in the feedback", errors)
     return items
 
 

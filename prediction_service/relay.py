@@ -63,7 +63,7 @@ def _wait(threads: list[threading.Thread], stop: threading.Event) -> None:
     for thread in threads:
         thread.join()
     if died:
-        raise Fatal("a delivery ended unexpectedly; its error is in the log")
+        raise Fatal("a delivery thread ended unexpectedly; the log has its error")
 
 
 def _serve_metrics(settings: Settings, registry: CollectorRegistry):  # type: ignore[no-untyped-def]
@@ -78,7 +78,7 @@ def _lock_alone(outbox: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Fatal(f"another relay is at work on {outbox}") from None
+        raise Fatal(f"another relay is already running on {outbox}") from None
     return descriptor
 
 

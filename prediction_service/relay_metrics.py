@@ -22,7 +22,7 @@ class RelayMetrics:
         self.registry.register(self._outbox)
         self._failures = Counter(
             "sextant_delivery_failures_total",
-            "Batches that a sink did not take and that were sent again.",
+            "Failed deliveries of a batch, which is then retried.",
             ["sink"],
             registry=self.registry,
         )
@@ -30,7 +30,7 @@ class RelayMetrics:
             self._failures.labels(sink)
         limit = Gauge(
             "sextant_outbox_limit_bytes",
-            "Bytes of events beyond which /predict answers 503 (OUTBOX_MAX_BYTES).",
+            "Size of the outbox at which /predict answers 503 (OUTBOX_MAX_BYTES).",
             registry=self.registry,
         )
         limit.set(limit_bytes)
@@ -67,21 +67,19 @@ class OutboxCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The counts of one consistent view of the file."""
         counts, used = self._read()
-        accepted = CounterMetricFamily(
-            "sextant_events_accepted", "Events that were acknowledged.", labels=["sink"]
-        )
+        accepted = CounterMetricFamily("sextant_events_accepted", "Acknowledged events.", labels=["sink"])
         delivered = CounterMetricFamily(
-            "sextant_events_delivered", "Events that the sink has taken.", labels=["sink"]
+            "sextant_events_delivered", "Events delivered to the sink.", labels=["sink"]
         )
         dead = CounterMetricFamily(
-            "sextant_events_dead_lettered", "Events that the sink refuses, kept with the reason.", labels=["sink"]
+            "sextant_events_dead_lettered", "Events that the sink rejected, kept with the reason.", labels=["sink"]
         )
         skipped = CounterMetricFamily(
-            "sextant_events_skipped", "Events not sent because the sink was too far behind.", labels=["sink"]
+            "sextant_events_skipped", "Events not delivered because the sink was too far behind.", labels=["sink"]
         )
-        queued = GaugeMetricFamily("sextant_outbox_events", "Events that wait for the sink.", labels=["sink"])
+        queued = GaugeMetricFamily("sextant_outbox_events", "Events waiting for the sink.", labels=["sink"])
         age = GaugeMetricFamily(
-            "sextant_outbox_oldest_age_seconds", "Age of the oldest event that waits.", labels=["sink"]
+            "sextant_outbox_oldest_age_seconds", "Age of the oldest waiting event.", labels=["sink"]
         )
         now = time.time()
         for sink, count in counts.items():
@@ -92,6 +90,4 @@ class OutboxCollector(Collector):
             queued.add_metric([sink], count.queued)
             age.add_metric([sink], max(0.0, now - count.oldest_at) if count.oldest_at else 0.0)
         yield from (accepted, delivered, dead, skipped, queued, age)
-        yield GaugeMetricFamily(
-            "sextant_outbox_bytes", "Bytes that events and dead letters take in the outbox.", used
-        )
+        yield GaugeMetricFamily("sextant_outbox_bytes", "Bytes of events and dead letters in the outbox.", used)

@@ -89,10 +89,10 @@ class MonitoringSink:
         if response.status_code == 202:
             return _rejected(events, response)
         if response.status_code not in UNACCEPTABLE:
-            raise SinkUnavailable(f"monitoring answered {response.status_code}")
+            raise SinkUnavailable(f"monitoring returned {response.status_code}")
         if len(events) == 1:
             return [
-                RefusedEvent(events[0].seq, f"monitoring answered {response.status_code}: {response.text[:200]}")
+                RefusedEvent(events[0].seq, f"monitoring returned {response.status_code}: {response.text[:200]}")
             ]
         half = len(events) // 2
         return self.deliver(events[:half]) + self.deliver(events[half:])

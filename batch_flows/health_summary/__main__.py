@@ -13,7 +13,7 @@ from sextant.infrastructure.settings import Settings
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Sum up how all models and services did, from MongoDB and Prometheus; write an HTML page.",
+        description="Summarise all models and services, from MongoDB and Prometheus; write an HTML page.",
     )
     parser.add_argument("--days", type=float, default=7.0, help="length of the window (default: %(default)s)")
     parser.add_argument("--end", help="ISO 8601 time with a zone (default: now)")

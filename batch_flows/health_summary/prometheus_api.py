@@ -63,7 +63,7 @@ class PrometheusApi:
             reason = getattr(error, "reason", None) or error
             raise PrometheusAway(f"{self._name} does not answer: {reason}") from None
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-            raise PrometheusAway(f"{self._name} does not answer as Prometheus does") from None
+            raise PrometheusAway(f"{self._name} does not respond like Prometheus") from None
 
     def _fetch(self, url: str) -> bytes:
         deadline = time.monotonic() + self._timeout

@@ -42,8 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", type=Path, help="CSV or Parquet file")
     parser.add_argument("--model", help="model name (default: DEFAULT_MODEL)")
     parser.add_argument("--rejects", type=Path, help="file for malformed rows (default: FILE.rejected.csv)")
-    parser.add_argument("--skip-unknown", action="store_true", help="leave out targets of unknown predictions")
-    parser.add_argument("--replace", action="store_true", help="replace other values that are stored")
+    parser.add_argument("--skip-unknown", action="store_true", help="ignore targets of unknown predictions")
+    parser.add_argument("--replace", action="store_true", help="replace stored values that differ")
     return parser
 
 

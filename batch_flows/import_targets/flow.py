@@ -21,7 +21,7 @@ from sextant.infrastructure.settings import Settings, load_settings
 @flow(
     name=FLOW,
     flow_run_name="targets of {model} from {path}",
-    description="Stores ground truth from a CSV or Parquet file; the same file again changes nothing.",
+    description="Imports targets from a CSV or Parquet file; idempotent.",
     timeout_seconds=24 * 3600,
 )
 def import_targets(

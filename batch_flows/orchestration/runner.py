@@ -49,7 +49,7 @@ async def _follow(runner: Runner, plan: Plan, served: set[str]) -> None:
         try:
             await _take_up(runner, plan, served)
         except Exception as error:  # noqa: BLE001  a lost server ends the runner itself, which begins again
-            log.warning("a new deployment must wait", reason=f"{type(error).__name__}: {error}"[:300])
+            log.warning("a new deployment is delayed", reason=f"{type(error).__name__}: {error}"[:300])
 
 
 async def _take_up(runner: Runner, plan: Plan, served: set[str]) -> None:

@@ -30,7 +30,7 @@ def _drift_report(model: str, settings: Settings) -> RunnerDeployment:
         "drift_report",
         model,
         tags=["drift", model],
-        description=f"How far the last day of {model} is from what the model was judged on.",
+        description=f"Drift and performance of {model} over the last day, against its reference.",
         parameters={"model": model, "hours": REPORT_HOURS},
         interval=timedelta(hours=settings.report_every_hours),
     )
@@ -49,20 +49,20 @@ def _others() -> list[RunnerDeployment]:
             "retention",
             "nightly",
             tags=["retention"],
-            description="Says what is old enough to go and covered by a report; deletes it only with apply.",
+            description="Lists predictions that are old and covered by a report; deletes them only with apply.",
             cron=EVERY_NIGHT,
         ),
         _deployment(
             "import_targets",
             "on-demand",
             tags=["targets"],
-            description="Ground truth from a CSV or Parquet file that the flows can read.",
+            description="Imports targets from a CSV or Parquet file that the flows can read.",
         ),
         _deployment(
             "compare_models",
             "on-demand",
             tags=["comparison"],
-            description="Which of two versions or models errs less on the same labelled window.",
+            description="Which of two versions or models has the smaller error on the same labelled records.",
         ),
     ]
 

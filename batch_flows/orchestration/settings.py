@@ -13,7 +13,7 @@ def prepare_environment(settings: Settings) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Fatal(f"cannot make the folder {home}: {error.strerror}") from None
+        raise Fatal(f"cannot create the folder {home}: {error.strerror}") from None
     set_environment_defaults(
         PREFECT_API_URL=settings.prefect_api_url,
         PREFECT_HOME=str(home),

@@ -21,15 +21,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Each model keeps its newest WINDOW_SIZE predictions, with which monitoring fills its window.",
     )
     parser.add_argument("--older-than-days", type=float, default=90.0, help="age in days (default: %(default)s)")
-    parser.add_argument("--apply", action="store_true", help="delete; without it, only say what would be deleted")
+    parser.add_argument(
+        "--apply", action="store_true", help="delete; without it, only report what would be deleted"
+    )
     parser.add_argument("--model", help="only this model and its reports (default: all)")
     keep = parser.add_mutually_exclusive_group()
     keep.add_argument("--keep-reports-days", type=float, default=365.0, help="age of pages (default: %(default)s)")
     keep.add_argument(
-        "--keep-all-reports", dest="keep_reports_days", action="store_const", const=None, help="prune no page"
+        "--keep-all-reports", dest="keep_reports_days", action="store_const", const=None, help="keep all pages"
     )
     parser.add_argument(
-        "--without-report", action="store_true", help="delete also predictions that no drift report covers"
+        "--without-report", action="store_true", help="also delete predictions that no drift report covers"
     )
     return parser
 

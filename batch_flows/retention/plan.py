@@ -121,9 +121,7 @@ def choose_models(model: str | None, *, stored: Collection[str], published: Coll
     if model is None:
         return sorted(stored)
     if model not in stored and model not in published:
-        raise Rejected(
-            f"there is no model {model!r}, and no prediction of one; known: {_listed(stored, published)}"
-        )
+        raise Rejected(f"there is no model {model!r} and no prediction of it; known: {_listed(stored, published)}")
     return [model]
 
 

@@ -92,10 +92,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", help="model name (default: DEFAULT_MODEL)")
-    parser.add_argument("--version", help="judge predictions of this version by it (default: the live one)")
+    parser.add_argument("--version", help="model version whose predictions are evaluated (default: the live one)")
     moment = "ISO 8601 time with a zone, or a date alone for its midnight in UTC"
-    parser.add_argument("--start", help=f"{moment} (default: the first prediction that MongoDB holds)")
-    parser.add_argument("--end", help="the same; predictions made from then on do not count (default: now)")
+    parser.add_argument("--start", help=f"{moment} (default: the first prediction in MongoDB)")
+    parser.add_argument("--end", help="the same; exclusive (default: now)")
     parser.add_argument("--window", type=int, metavar="ROWS", help="rows in the window (default: WINDOW_SIZE)")
     parser.add_argument(
         "--min-rows", type=int, metavar="ROWS", help="rows before a window is evaluated (default: WINDOW_MIN_ROWS)"
@@ -107,11 +107,13 @@ def _parser() -> argparse.ArgumentParser:
         "--every",
         type=int,
         metavar="ROWS",
-        help="evaluate after each that many new predictions; fewer than the window holds means that neighbouring "
+        help="evaluate after this many new predictions; if fewer than the window's size, consecutive "
         "evaluations share rows (default: a quarter of the window)",
     )
     parser.add_argument(
-        "--output", metavar="FILE", help=f"write it here too, as the ending says: {' or '.join(OUTPUTS)}"
+        "--output",
+        metavar="FILE",
+        help=f"also write the result to this file, which must end with {' or '.join(OUTPUTS)}",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""A backtest as one HTML page that needs nothing from elsewhere."""
+"""A backtest as one self-contained HTML page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

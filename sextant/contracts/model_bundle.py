@@ -35,11 +35,13 @@ class Manifest(BaseModel):
     target: str = Field(description="What the target is, with its unit: 'duration in minutes'")
     classes: tuple[str, ...] | None = Field(None, description="In the order of the model's probabilities")
     segments: tuple[str, ...] = Field(
-        (), description="Features or context columns by whose values drift and performance are also told"
+        (), description="Features or context columns by whose values drift and performance are reported"
     )
     runtime: Literal["onnx", "skops"] = "onnx"
     trusted_types: tuple[str, ...] = Field((), description="Types that pipeline.skops may load")
-    onnx_max_difference: float | None = Field(None, description="Largest difference to scikit-learn when made")
+    onnx_max_difference: float | None = Field(
+        None, description="Largest difference from scikit-learn when created"
+    )
     metrics: Mapping[str, float] = Field(description="On held-out rows")
     data_source: str
     data_period: str

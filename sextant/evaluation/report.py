@@ -81,7 +81,7 @@ def _without_failing_parts(
             name for name in _parts(manifest, evaluation) if _works(name, manifest, evaluation, sides, problems)
         ]
     if not working:
-        raise Rejected(f"no part of the report can be made: {problems}")
+        raise Rejected(f"no part of the report can be created: {problems}")
     return _run([part for name, part in _parts(manifest, evaluation).items() if name in working], sides)
 
 

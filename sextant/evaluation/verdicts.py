@@ -39,7 +39,7 @@ class Kind:
     chance: str = ""
     """What its threshold is."""
 
-    ratio: str = "Score on its way to the threshold: beyond 1 it drifted, in any method."
+    ratio: str = "How far the score is, in thresholds: above 1 it drifted, with any method."
     """What its threshold_ratio is."""
 
     found: str
@@ -144,7 +144,7 @@ KINDS = (
     Kind(
         name=MULTIVARIATE_DRIFT,
         title="Drift of all features together",
-        value="ROC AUC of a classifier that tells window from reference; 0.5: alike.",
+        value="ROC AUC of a classifier that distinguishes window from reference; 0.5: indistinguishable.",
         chance="Calibrated threshold of that score.",
         found="Whether all features together drifted (0 or 1).",
         metrics={"score": "value", "threshold": "threshold", "detected": "detected"},
@@ -154,7 +154,7 @@ KINDS = (
         name=SEGMENT_DRIFT,
         title="Segment drift",
         value="Share of the segment's judged columns beyond their threshold.",
-        ratio="Largest drift of the segment's columns, as a share of its threshold.",
+        ratio="Largest drift of the segment's columns, in thresholds.",
         found="Whether any column of the segment drifted (0 or 1).",
         judge=_segment_drift,
         labels={"segment": "segment"},
@@ -167,7 +167,7 @@ KINDS = (
         name="performance_degradation",
         title="Performance degradation",
         value="(Error now - error on the reference) / error on the reference.",
-        chance="What the ratio may reach by chance with so many labelled rows.",
+        chance="What the ratio may reach by chance with this number of labelled rows.",
         found="Whether the error grew beyond that (0 or 1).",
         judge=_performance_degradation,
         metrics=GROWTH,
@@ -176,8 +176,8 @@ KINDS = (
         name="concept_drift",
         title="Concept drift",
         value="(Error now - estimated error of the same rows) / error on the reference.",
-        chance="What that ratio may reach by chance with so many labelled rows.",
-        found="Whether the features fail to explain the error (0 or 1).",
+        chance="What that ratio may reach by chance with this number of labelled rows.",
+        found="Whether the error is beyond what these rows lead to expect (0 or 1).",
         judge=_concept_drift,
         metrics=GROWTH,
     ),
@@ -185,7 +185,7 @@ KINDS = (
         name="estimated_degradation",
         title="Estimated degradation",
         value="(Estimated error now - estimated error on the reference) / the latter.",
-        chance="What that ratio may reach by chance with so many rows.",
+        chance="What that ratio may reach by chance with this number of rows.",
         found="Whether the estimated error grew beyond that (0 or 1).",
         judge=_estimated_degradation,
         metrics=GROWTH,
@@ -194,8 +194,8 @@ KINDS = (
         name=FAIRNESS_GAP,
         title="Fairness gap",
         value="(Error of a segment / error of all other rows) now / the same on the reference - 1.",
-        chance="What that ratio may reach by chance with so many labelled rows.",
-        found="Whether the segment is served worse beyond that (0 or 1).",
+        chance="What that ratio may reach by chance with this number of labelled rows.",
+        found="Whether the gap is beyond that (0 or 1).",
         judge=_fairness_gap,
         labels={"segment": "segment"},
         metrics=GROWTH,
@@ -206,7 +206,7 @@ KINDS = (
         name=DATA_QUALITY,
         title="Data quality",
         value="Share of the window's rows that fail the check.",
-        found="Whether the share is beyond the reference's by 0.01 and chance (0 or 1).",
+        found="Whether the share exceeds the reference's by 0.01 and more than chance (0 or 1).",
         judge=_data_quality,
         labels={"feature": "column", "check": "check"},
         metrics={"detected": "detected"},

@@ -113,7 +113,9 @@ class EventStore:
                 if isinstance(found, Prediction):
                     yield found
                 elif skip is None:
-                    raise Rejected(f"MongoDB: {found.prediction_id} of {model} is no prediction ({found.reason})")
+                    raise Rejected(
+                        f"MongoDB: {found.prediction_id} of {model} is not a valid prediction ({found.reason})"
+                    )
                 else:
                     skip(found)
 

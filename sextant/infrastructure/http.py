@@ -79,7 +79,7 @@ def _http_problem(error: HTTPException) -> Response:
 
 def _internal_problem(error: Exception) -> Response:
     log.error("request failed", exc_info=error)
-    return _problem_response(500, "Internal Server Error", "this is our fault, and it is in the log", [])
+    return _problem_response(500, "Internal Server Error", "unexpected error; the log has the details", [])
 
 
 def _problem_response(status: int, title: str, detail: str, errors: Sequence[dict[str, Any]]) -> Response:

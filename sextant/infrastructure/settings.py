@@ -27,16 +27,16 @@ class Settings(BaseSettings):
     prediction_url: HttpUrl = Field("http://127.0.0.1:9696", description="Where send_data.py sends traffic")
     prefect_api_url: HttpUrl = Field("http://127.0.0.1:4200/api", description="The Prefect server's API")
     prometheus_url: HttpUrl = Field(
-        "http://127.0.0.1:9091", description="Where the health summary asks for history"
+        "http://127.0.0.1:9091", description="Where the health summary gets its history"
     )
 
     grafana_url: HttpUrl = Field("http://127.0.0.1:3000", description="Where people open Grafana")
     live_page_url: HttpUrl = Field("http://127.0.0.1:8085", description="Where people open monitoring's live page")
     reports_url: HttpUrl = Field("http://127.0.0.1:8080", description="Where people open the HTML reports")
 
-    data_dir: Path = Field(Path("data"), description="Models, outbox, reports and logs live below it")
+    data_dir: Path = Field(Path("data"), description="Folder of models, outbox, reports and logs")
     outbox_path: Path | None = Field(None, description="The outbox file (default: DATA_DIR/outbox/outbox.db)")
-    outbox_max_bytes: int = Field(1 << 30, ge=1 << 16, description="Beyond it /predict answers 503 (bytes)")
+    outbox_max_bytes: int = Field(1 << 30, ge=1 << 16, description="Size in bytes at which /predict answers 503")
     monitoring_max_backlog: int = Field(
         50_000, ge=100, description="Events that monitoring may lag behind before the relay skips ahead"
     )
@@ -49,37 +49,37 @@ class Settings(BaseSettings):
         60.0, gt=0, description="Seconds between evaluations of all features together"
     )
     false_alarm_rate: float = Field(
-        0.01, gt=0, lt=0.5, description="Accepted share of evaluations that alarm when nothing drifted"
+        0.01, gt=0, lt=0.5, description="Accepted share of evaluations that alarm although nothing drifted"
     )
     report_max_rows: int = Field(
-        50_000, ge=100, description="Rows that a report evaluates; of a longer window, a uniform sample"
+        50_000, ge=100, description="Most rows that a report evaluates; of a longer window, a uniform sample"
     )
     report_every_hours: float = Field(1.0, gt=0, description="Hours between scheduled drift reports")
 
     cpu_price_per_hour: float = Field(
-        0.0, ge=0, description="Price of one CPU core for an hour, in any currency; 0: cost is not shown"
+        0.0, ge=0, description="Price of one CPU core per hour, in any currency; 0: cost is not shown"
     )
 
     alert_email_to: Annotated[tuple[EmailAddress, ...], NoDecode] = Field(
-        (), description="Comma-separated addresses; set: alerts go out by e-mail"
+        (), description="Comma-separated addresses; if set, alerts are sent by e-mail"
     )
     alert_email_from: EmailAddress = Field("sextant@localhost.localdomain", description="Sender of those e-mails")
     alert_smtp: HostAndPort = Field("127.0.0.1:25", description="Mail server, host:port")
     alert_smtp_tls: bool = Field(True, description="Whether the mail server must speak TLS (STARTTLS)")
-    alert_smtp_user: str = Field("", description="Name for the mail server; empty: it asks for none")
+    alert_smtp_user: str = Field("", description="User name for the mail server; empty: no authentication")
     alert_smtp_password_file: Path | None = Field(None, description="File with the password for the mail server")
     alert_discord_webhook_file: Path | None = Field(
-        None, description="File with a Discord webhook's URL; set: alerts go to Discord"
+        None, description="File with a Discord webhook's URL; if set, alerts are sent to Discord"
     )
     alert_slack_webhook_file: Path | None = Field(
-        None, description="File with a Slack webhook's URL; set: alerts go to Slack"
+        None, description="File with a Slack webhook's URL; if set, alerts are sent to Slack"
     )
     alert_webhook_file: Path | None = Field(
-        None, description="File with any webhook's URL; set: alerts are posted there as Alertmanager's JSON"
+        None, description="File with any webhook's URL; if set, alerts are posted there as Alertmanager's JSON"
     )
 
     api_keys: Annotated[frozenset[str], NoDecode] = Field(
-        frozenset(), description="Comma-separated keys; empty: the prediction service asks for none"
+        frozenset(), description="Comma-separated keys for the prediction service; empty: none is required"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
 
@@ -132,7 +132,7 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors())
-        raise SettingsError("wrong settings: " + "; ".join(wrong)) from None
+        raise SettingsError("invalid settings: " + "; ".join(wrong)) from None
 
 
 TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}

@@ -63,9 +63,9 @@ def where_to_look(settings: Settings, found: Constellation) -> None:
     for program in found.programs:
         if program.shows:
             print(f"  http://127.0.0.1:{program.port}/  {program.shows}")
-    print(f"  {settings.data_dir}/logs/  one log a process")
+    print(f"  {settings.data_dir}/logs/  one log per process")
     for reason in found.absent.values():
-        print(f"  ({reason} and was left out)")
+        print(f"  ({reason} and was not started)")
 
 
 def demo(settings: Settings, source: str, *, once: bool) -> bool:

@@ -58,7 +58,7 @@ class Constellation:
 def require_checkout(root: Path = ROOT) -> None:
     """Raise Fatal where Sextant was installed: what runs the constellation stands in the repository beside it."""
     if not (root / "prepare.py").is_file():
-        raise Fatal(f"this runs from a checkout of Sextant's repository, and {root} is none")
+        raise Fatal(f"this runs from a checkout of Sextant's repository, which {root} is not")
 
 
 def all_programs(settings: Settings) -> tuple[Program, ...]:

@@ -105,6 +105,6 @@ def _write_pipeline(path: Path, pipeline: Any) -> tuple[str, ...]:
     skops.io.dump(pipeline, path, compression=ZIP_DEFLATED, compresslevel=6)
     types = tuple(sorted(skops.io.get_untrusted_types(file=path)))
     if strangers := [name for name in types if not name.startswith(TRUSTED_PACKAGES)]:
-        raise UntrustedPipeline(f"the pipeline holds types outside scikit-learn and NumPy: {', '.join(strangers)}")
+        raise UntrustedPipeline(f"the pipeline has types outside scikit-learn and NumPy: {', '.join(strangers)}")
     skops.io.load(path, trusted=list(types))
     return types

@@ -38,7 +38,7 @@ def _existing(models_dir: Path, name: str, version: str) -> ModelBundle | None:
     try:
         bundle = load_bundle(models_dir, name, version)
     except BundleError as error:
-        print(f"the bundle of this data exists but is damaged; making it again: {error}")
+        print(f"the bundle of this data exists but is damaged; rebuilding it: {error}")
         return None
     if not _is_live(models_dir, name, version):
         set_current(models_dir, name, version)

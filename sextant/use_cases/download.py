@@ -78,9 +78,9 @@ def _is_rest(response: requests.Response, part: Path) -> bool:
     """Whether the response is the rest of the file, not the whole; raises when it is neither."""
     if response.status_code == 416:  # the part is as long as the file or longer: begin again
         part.unlink(missing_ok=True)
-        raise _Interrupted("the part did not fit the file")
+        raise _Interrupted("the downloaded part does not match the file")
     if response.status_code not in (200, 206):
-        raise SourceError(f"{response.url} answers {response.status_code}")
+        raise SourceError(f"{response.url} returned {response.status_code}")
     return response.status_code == 206
 
 

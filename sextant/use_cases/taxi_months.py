@@ -83,7 +83,7 @@ def _folder(request: SourceRequest) -> Source:
 
 def _chosen(month: str | None, months: Sequence[str], folder: Path) -> str | None:
     if month is not None and month not in months:
-        raise SourceError(f"there is no {_file_name(month)} in {folder}; it holds: {', '.join(months)}")
+        raise SourceError(f"there is no {_file_name(month)} in {folder}; it has: {', '.join(months)}")
     return month
 
 

@@ -88,7 +88,7 @@ def test_an_event_that_is_none_is_named_in_one_line(services: Services, store: E
     done = backtest(services, *small())
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("backtest: MongoDB: ")
-    assert "is no prediction" in done.stderr
+    assert "is not a valid prediction" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -282,7 +282,7 @@ def test_without_mongodb_nothing_is_deleted_and_one_sentence_says_so(capsys: pyt
     [
         (["--older-than-days", "-1"], "older_than_days must lie between 0 and 36,600, got -1"),
         (["--keep-reports-days", "nan"], "keep_reports_days must lie between"),
-        (["--model", "unicorn"], "there is no model 'unicorn', and no prediction of one; known: iris, taxi"),
+        (["--model", "unicorn"], "there is no model 'unicorn' and no prediction of it; known: iris, taxi"),
     ],
 )
 def test_a_wrong_request_is_one_sentence_and_exit_code_2(

@@ -87,7 +87,7 @@ def test_a_document_that_is_no_prediction_is_named_or_handed_over_and_the_rest_i
     store.add_predictions([prediction(1), prediction(3)])
     store._db.predictions.insert_one({"_id": "odd", "model": "taxi", "created_at": NOON})
     end = NOON + timedelta(minutes=1)
-    with pytest.raises(Rejected, match="odd of taxi is no prediction"):
+    with pytest.raises(Rejected, match="odd of taxi is not a valid prediction"):
         list(store.between("taxi", NOON, end))
     skipped: list[Refusal] = []
     found = [p.prediction_id for p in store.between("taxi", NOON, end, skip=skipped.append)]

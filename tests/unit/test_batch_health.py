@@ -423,9 +423,9 @@ def test_values_that_are_no_numbers_are_left_out() -> None:
         (422, b"not JSON", QueryRefused, "refuses a query: status 422"),
         (503, b'{"status":"error","error":"timed out"}', PrometheusAway, "status 503"),
         (404, b"", PrometheusAway, "status 404"),
-        (200, b"<html>", PrometheusAway, "does not answer as Prometheus does"),
-        (200, b'{"data":{"result":[{"metric":{}}]}}', PrometheusAway, "does not answer as Prometheus does"),
-        (200, b'{"data":{"result":[{"metric":{},"value":[1e99,"1"]}]}}', PrometheusAway, "as Prometheus does"),
+        (200, b"<html>", PrometheusAway, "does not respond like Prometheus"),
+        (200, b'{"data":{"result":[{"metric":{}}]}}', PrometheusAway, "does not respond like Prometheus"),
+        (200, b'{"data":{"result":[{"metric":{},"value":[1e99,"1"]}]}}', PrometheusAway, "like Prometheus"),
     ],
 )
 def test_an_answer_that_is_an_error_is_one_sentence(

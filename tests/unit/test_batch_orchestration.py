@@ -48,7 +48,7 @@ def test_what_the_operator_has_set_is_kept(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_data_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Fatal, match=r"cannot make the folder .*file/prefect"):
+    with pytest.raises(Fatal, match=r"cannot create the folder .*file/prefect"):
         prepare_environment(load_settings(data_dir=tmp_path / "file"))
 
 

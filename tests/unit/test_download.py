@@ -86,7 +86,7 @@ def test_an_answer_that_is_not_the_file_is_refused(server: FileServer, tmp_path:
 
 
 def test_a_file_that_the_server_lacks_is_named_with_the_status(server: FileServer, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="2031-01 answers 404"):
+    with pytest.raises(SourceError, match="2031-01 returned 404"):
         fetch(server, tmp_path / "2031-01")
 
 
