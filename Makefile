@@ -1,4 +1,4 @@
-# Sextant: `make demo` shows everything, `make test` proves it; `make help` lists the rest.
+# Sextant: `make demo` shows everything, `make test` runs every test; `make help` lists the rest.
 SHELL := /bin/bash
 PYTHON ?= python3
 SOURCE ?= auto
@@ -20,13 +20,13 @@ $(READY): requirements.lock
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@touch $@
 
-demo: $(READY) ## prepare, start, replay traffic, find the drift (SOURCE=auto|tlc|synthetic|DIR, DEMO_ONCE=1)
+demo: $(READY) ## prepare, start, replay traffic, detect the drift (SOURCE=auto|tlc|synthetic|DIR, DEMO_ONCE=1)
 	@$(BIN)/python -m sextant.local demo --source "$(SOURCE)" $(if $(DEMO_ONCE),--once)
 
-up: $(READY) ## start the constellation and leave it running
+up: $(READY) ## start all services in the background
 	@$(BIN)/python -m sextant.local up --source "$(SOURCE)"
 
-status: $(READY) ## say what runs and what answers
+status: $(READY) ## show what runs and what responds
 	@$(BIN)/python -m sextant.local status
 
 down: $(READY) ## stop it

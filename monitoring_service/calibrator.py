@@ -1,4 +1,4 @@
-"""Finds what each bundle's reference leads to expect, step by step, while the service already serves."""
+"""Calibrates thresholds and fits the estimator for each bundle, in the background while the service runs."""
 
 import threading
 import time

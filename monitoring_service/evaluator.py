@@ -1,4 +1,4 @@
-"""What the service does again and again: judge the windows that changed and, less often, all columns together."""
+"""The evaluation loops: windows that changed and, less often, all columns together."""
 
 import time
 from collections.abc import Callable

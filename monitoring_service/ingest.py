@@ -1,4 +1,4 @@
-"""What POST /events may hold; each event is parsed alone, so a malformed one is rejected and the rest taken."""
+"""Parses POST /events, each event alone, so that a malformed one is rejected and the others are accepted."""
 
 import math
 from collections.abc import Callable, Collection, Mapping

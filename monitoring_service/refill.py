@@ -1,4 +1,4 @@
-"""Fills the windows from MongoDB after a start, and now and then again, so that no event stays unseen.
+"""Refills the windows from MongoDB after a start and regularly afterwards, so that no event is missed.
 
 Again, because an event may reach monitoring before MongoDB, and monitoring may be killed in between; or because
 the relay skipped ahead of a backlog.

@@ -1,1 +1,1 @@
-"""The prediction service: validates, predicts, writes to the outbox, answers; a relay ships the outbox."""
+"""The prediction service: validates, predicts, writes to the outbox, responds; a relay delivers the outbox's events."""

@@ -1,4 +1,4 @@
-"""A damaged outbox file is set aside under another name, and what can still be read of it is brought back."""
+"""Renames a damaged outbox file and recovers the events that can still be read from it."""
 
 import sqlite3
 import sys

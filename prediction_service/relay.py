@@ -1,4 +1,4 @@
-"""The relay process: ships the outbox to MongoDB and to the monitoring service, each at its own pace."""
+"""The relay process: delivers the outbox's events to MongoDB and to monitoring, each with its own cursor."""
 
 import fcntl
 import os

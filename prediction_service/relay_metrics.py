@@ -1,4 +1,4 @@
-"""Every metric of the relay: read from the outbox file at each scrape, so that a restart forgets nothing."""
+"""Every metric of the relay: read from the outbox file at each scrape, so that a restart loses none."""
 
 import threading
 import time

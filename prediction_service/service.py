@@ -105,7 +105,7 @@ def _class_name(target: float | str) -> str:
 
 
 def wire_answer(prediction: Prediction) -> Mapping[str, Any]:
-    """What a client is told of a prediction."""
+    """The response to a client for one prediction."""
     answer: dict[str, Any] = {
         "prediction_id": prediction.prediction_id,
         "model": prediction.model,

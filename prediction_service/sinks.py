@@ -1,4 +1,4 @@
-"""Where the relay delivers to: MongoDB, which must get everything, and the monitoring service, which is live."""
+"""The relay's sinks: MongoDB, which must receive every event, and monitoring, which needs the current ones."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""What becomes of the rows of an import, and how it is told: as a sentence, a table and Markdown."""
+"""The rows of an import by outcome, summarised as a sentence, a table and Markdown."""
 
 from collections import Counter
 from collections.abc import Sequence

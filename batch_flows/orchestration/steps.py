@@ -1,4 +1,4 @@
-"""Where the flows meet Prefect: what its client is told, and steps that are tasks when a server records them."""
+"""The flows' interface to Prefect: client settings, and steps that are tasks when a server records them."""
 
 import logging
 import time

@@ -1,1 +1,1 @@
-"""Alertmanager's configuration, made from settings: who is told of which alert, and how."""
+"""Alertmanager's configuration, rendered from settings: who is notified of which alert, and how."""

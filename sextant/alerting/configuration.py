@@ -1,4 +1,4 @@
-"""Alertmanager's configuration as a value: who is told of which alert, how, how soon, and what silences it."""
+"""Alertmanager's configuration as a value: receivers, routes, timing and inhibition rules."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ SILENCED_BY_SERVICE_DOWN = {
 
 
 def configuration(settings: Settings, secrets: Secrets) -> Json:
-    """What alertmanager.yml holds; without a receiver alerts show in Alertmanager and nobody is told."""
+    """The contents of alertmanager.yml; without a receiver, alerts show in Alertmanager and nobody is notified."""
     told = {TEAM: team_receiver(settings, secrets), HEARTBEAT: {"webhook_configs": webhook(secrets)}}
     team = TEAM if told[TEAM] else NOBODY
     heartbeat = HEARTBEAT if webhook(secrets) else NOBODY

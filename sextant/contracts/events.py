@@ -21,7 +21,7 @@ def as_utc(moment: datetime | str) -> datetime:
 
 
 def stored_time(moment: datetime | str) -> datetime:
-    """The UTC datetime that MongoDB keeps of it: cut to milliseconds, so that it is the same on every way."""
+    """The UTC datetime as MongoDB stores it: truncated to milliseconds, so that it is identical on every path."""
     utc = as_utc(moment)
     return utc.replace(microsecond=utc.microsecond // 1_000 * 1_000)
 

@@ -1,4 +1,4 @@
-"""How every file below data/ comes to be: whole or not at all, whoever reads it meanwhile.
+"""Atomic writing of every file below data/: a reader sees it complete or not at all.
 
 It stands among the contracts because the bundle and the kept calibrations need it, which may import nothing else.
 """

@@ -17,7 +17,7 @@ PROCFILE = Path(__file__).with_name("Procfile")
 class Program:
     """A program of the constellation and how a person or a check reaches it.
 
-    One with `executables`, any of which will do, comes from elsewhere and is optional.
+    One with `executables`, any of which will do, is not a Python package and is optional.
     """
 
     name: str

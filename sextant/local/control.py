@@ -1,4 +1,4 @@
-"""Starts and stops the local constellation, and tells whether it is there."""
+"""Starts and stops the local constellation, and reports whether it runs."""
 
 import os
 import signal

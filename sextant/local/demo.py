@@ -1,4 +1,4 @@
-"""The demo: real traffic through the whole constellation, undrifted and then drifted, and what was found."""
+"""The demo: traffic through all services, first without and then with drift, and what was detected."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the local constellation's programs are told: their environment, and the files that some of them read."""
+"""The environment of the local constellation's programs, and the configuration files that some of them read."""
 
 import json
 import shutil

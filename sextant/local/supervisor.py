@@ -1,4 +1,4 @@
-"""The supervisor: keeps the Procfile's programs running, starts again what ends, and stops all together."""
+"""The supervisor: keeps the Procfile's programs running, restarts those that end, and stops all of them."""
 
 import fcntl
 import os

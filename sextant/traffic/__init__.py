@@ -1,1 +1,1 @@
-"""The replay client: which rows are sent, at what pace, and with which truth after them."""
+"""The replay client: which rows are sent, at what pace, and with which targets after them."""

@@ -1,4 +1,4 @@
-"""Talks to the prediction service over HTTP: waits while it is away, retries what is safe, counts the results."""
+"""Talks to the prediction service over HTTP: waits while it is down, retries what is safe, counts the results."""
 
 import threading
 import time

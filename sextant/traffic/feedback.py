@@ -1,4 +1,4 @@
-"""Targets to the service: in batches, some time after the predictions."""
+"""Sends targets to the service, in batches, some time after the predictions."""
 
 import threading
 import time
