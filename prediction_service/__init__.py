@@ -1,1 +1,1 @@
-"""The prediction service: validates, predicts, writes to the outbox, responds; a relay delivers the outbox's events."""
+"""The prediction service: validates, predicts, writes to the outbox, responds; a relay delivers the events."""
