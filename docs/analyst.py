@@ -23,6 +23,7 @@ from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.frames import to_frame
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.report import render
+from sextant.evaluation.verdicts import in_words
 from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.settings import load_settings
 
@@ -67,9 +68,8 @@ calibration = CalibrationCache(settings.data_dir / "calibration").columns(
     reference, bundle.reference_sha256, false_alarm_rate=settings.false_alarm_rate
 )
 found = evaluate(reference, window, calibration)
-for drift in found.judged:
-    verdict = "drifted" if drift.drifted else "as expected"
-    print(f"{drift.column}: score {drift.score:.3f}, threshold {drift.threshold:.3f}: {verdict}")
+for verdict in found.verdicts:
+    print(f"{verdict.name} {verdict.subject}: {in_words(verdict)}")
 
 # %% An Evidently report of any rows you choose: narrow `window` first, to one segment for example.
 report = options.out / f"analyst_{options.model}_report.html"
