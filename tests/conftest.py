@@ -28,6 +28,16 @@ def services(tmp_path: Path) -> Iterator[Services]:
     services.stop_all()
 
 
+@pytest.fixture(scope="module")
+def few_resamples() -> Iterator[None]:
+    """Thresholds from a fifth of the resamples, for a file of tests that ask nothing of their precision."""
+    from sextant.evaluation.drift import null_scores
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(null_scores, "RESAMPLES", 200)
+        yield
+
+
 def publish_real_bundles(models_dir: Path) -> None:
     """A regression and a classification bundle whose ONNX models answer."""
     trips = {"name": "taxi", "version": "v1", "task": "regression", "onnx": trip_duration()}

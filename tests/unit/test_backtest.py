@@ -25,6 +25,8 @@ from tests.bundles import make_trips, publish_flowers, publish_trips
 from tests.events import START, body_of, predictions_from, targets_from
 from tests.monitoring_harness import FakeStore, Harness
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 RATE = 0.001
 PLAN = BacktestPlan(START, START + timedelta(days=1), window=300, min_rows=100, every=100, rate=RATE)
 HOSTILE = "<script>alert('x')</script>"

@@ -17,6 +17,8 @@ from sextant.evaluation.reference import Reference
 from sextant.evaluation.report_head import with_head
 from tests.bundles import make_trips, publish_trips
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 WINDOW = TimeRange(START, START + timedelta(hours=1))
 

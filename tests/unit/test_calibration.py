@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,12 @@ def test_the_family_of_columns_alarms_as_often_as_one_column_of_the_whole_rate()
 def test_the_tail_of_a_gamma_is_found_from_few_samples() -> None:
     scores = stats.gamma(4.0).rvs(1_000, random_state=1)
     assert tail_quantile(scores, 0.001) == pytest.approx(stats.gamma(4.0).isf(0.001), rel=0.08)
+
+
+def test_scores_that_differ_by_rounding_alone_have_no_tail() -> None:
+    largest = math.sqrt(math.log(2))  # as every window of a column of ids scores
+    scores = np.array([largest, np.nextafter(largest, 1.0)] * 100)
+    assert tail_quantile(scores, 0.01) == pytest.approx(largest)
 
 
 def test_undrifted_windows_alarm_about_as_rarely_as_stated() -> None:

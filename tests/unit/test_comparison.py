@@ -1,11 +1,13 @@
 """A comparison finds a difference that is there and, mostly, none that is not; its interval holds the truth."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
 from scipy import optimize, stats
 
+from batch_flows.compare_models import comparison
 from batch_flows.compare_models.comparison import MIN_ROWS, Comparison, Errors, compare
 from sextant.contracts.schema import Task
 
@@ -46,17 +48,30 @@ def runs(draw: Draw, task: Task, *, paired: bool) -> list[Comparison]:
     return found
 
 
+@cache
+def runs_without_a_difference(task: Task, *, paired: bool) -> list[Comparison]:
+    return runs(numbers(0.0) if task == "regression" else classes(0.1, 0.1), task, paired=paired)
+
+
+@pytest.fixture
+def half_of_the_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three hundred comparisons say as much of a bootstrap of 1,000."""
+    monkeypatch.setattr(comparison, "RESAMPLES", 1_000)
+
+
+statistical = pytest.mark.usefixtures("half_of_the_resamples")
 DESIGNS = [("regression", True), ("regression", False), ("classification", True), ("classification", False)]
 
 
+@statistical
 @pytest.mark.parametrize(("task", "paired"), DESIGNS)
 def test_without_a_difference_the_verdict_is_none_in_about_95_of_100_windows(task: Task, paired: bool) -> None:
-    draw = numbers(0.0) if task == "regression" else classes(0.1, 0.1)
-    verdicts = [run.verdict for run in runs(draw, task, paired=paired)]
+    verdicts = [run.verdict for run in runs_without_a_difference(task, paired=paired)]
     assert FEWEST <= verdicts.count("none") <= MOST
     assert min(verdicts.count("a"), verdicts.count("b")) >= 1  # wrong on both sides, when wrong
 
 
+@statistical
 @pytest.mark.parametrize(("task", "paired"), DESIGNS)
 def test_the_interval_holds_the_true_difference_in_about_95_of_100_windows(task: Task, paired: bool) -> None:
     draw, truth = (numbers(-0.3), -0.3) if task == "regression" else (classes(0.15, 0.05), -0.1)
@@ -64,10 +79,10 @@ def test_the_interval_holds_the_true_difference_in_about_95_of_100_windows(task:
     assert FEWEST <= sum(held) <= MOST
 
 
+@statistical
 @pytest.mark.parametrize(("task", "paired"), DESIGNS)
 def test_the_smallest_difference_said_to_be_shown_is_shown_four_times_in_five(task: Task, paired: bool) -> None:
-    none = numbers(0.0) if task == "regression" else classes(0.1, 0.1)
-    smallest = float(np.mean([run.detectable for run in runs(none, task, paired=paired)]))
+    smallest = float(np.mean([run.detectable for run in runs_without_a_difference(task, paired=paired)]))
     there = numbers(smallest) if task == "regression" else classes(0.1 - smallest / 2, 0.1 + smallest / 2)
     verdicts = [run.verdict for run in runs(there, task, paired=paired)]
     assert 0.7 * RUNS <= verdicts.count("a") <= 0.9 * RUNS

@@ -17,6 +17,8 @@ from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
 from tests.bundles import evaluated, make_flowers, make_manifest, make_trips, publish_flowers, publish_trips
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 
 @pytest.fixture(scope="module")
 def trips(tmp_path_factory: pytest.TempPathFactory) -> Reference:

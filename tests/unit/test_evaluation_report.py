@@ -10,6 +10,8 @@ from sextant.evaluation.report import RenderedReport, render
 from sextant.evaluation.report_head import with_head
 from tests.bundles import evaluated, make_flowers, make_trips, publish_flowers, publish_trips
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 
 @pytest.fixture(scope="module")
 def trips(tmp_path_factory: pytest.TempPathFactory) -> Reference:

@@ -13,6 +13,8 @@ from tests.bundles import make_trips, publish_bundle, publish_trips
 from tests.events import body_of, predictions_from, targets_from
 from tests.monitoring_harness import FakeStore, Harness, trip_events
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:

@@ -4,6 +4,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sextant.contracts.schema import Feature, FeatureSchema
@@ -62,7 +64,14 @@ def domain(tmp_path: Path) -> DomainClassifier:
 @pytest.fixture
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multivariate, "BATCHES", 2)
-    monkeypatch.setattr(multivariate, "BATCH", 8)
+    monkeypatch.setattr(multivariate, "BATCH", 2)
+
+
+@pytest.fixture
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds of any classifier holds of a quick one."""
+    trees = HistGradientBoostingClassifier(max_iter=8, max_leaf_nodes=8, early_stopping=False, random_state=0)
+    monkeypatch.setattr(multivariate, "_trees", lambda: clone(trees))
 
 
 def permuted(rows: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -197,7 +206,7 @@ def test_rare_categories_that_come_and_go_are_no_drift(tmp_path: Path) -> None:
 
 
 def test_undrifted_windows_alarm_about_as_rarely_as_stated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, few_trees: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # At a rate of 0.1, 4 of 40 are expected; beyond 11 comes with probability 0.0007.
     monkeypatch.setattr(multivariate, "GRID_POINTS", 2)
@@ -208,13 +217,19 @@ def test_undrifted_windows_alarm_about_as_rarely_as_stated(
     assert sum(bool(measured(domain, window, thresholds).detected) for window in windows) <= 11
 
 
-def test_thresholds_fall_as_windows_grow(domain: DomainClassifier, few_resamples: None) -> None:
+def test_thresholds_fall_as_windows_grow(
+    domain: DomainClassifier, few_trees: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multivariate, "BATCHES", 1)
+    monkeypatch.setattr(multivariate, "BATCH", 12)
     found = domain.calibrate(false_alarm_rate=0.01)
     assert (found.method, found.reference_rows, found.sizes[-1]) == (METHOD, 1_000, 1_000)
     assert found.at(30) > found.at(200) > found.at(1_000) > 0.0
 
 
-def test_thresholds_repeat_with_the_seed(domain: DomainClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thresholds_repeat_with_the_seed(
+    domain: DomainClassifier, few_trees: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(multivariate, "GRID_POINTS", 2)
     monkeypatch.setattr(multivariate, "BATCH", 1)
     first, again, other = (domain.calibrate(false_alarm_rate=0.01, seed=seed) for seed in (1, 1, 2))

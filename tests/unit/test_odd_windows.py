@@ -20,6 +20,8 @@ from tests.bundles import make_flowers, make_trips, publish_flowers, publish_tri
 from tests.events import body_of, predictions_from, targets_from
 from tests.monitoring_harness import FakeStore, Harness
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 ROWS = 150
 COLUMNS = {"PULocationID", "DOLocationID", "trip_distance", "prediction", "target"}
 

@@ -28,6 +28,8 @@ from tests.bundles import TRIP_SCHEMA, make_trips, publish_bundle
 from tests.events import START, body_of, predictions_from, targets_from
 from tests.monitoring_harness import FakeStore, Harness
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 judged_in_one_go = pytest.mark.parametrize("kind", [k for k in KINDS if k.judge], ids=lambda kind: kind.name)
 

@@ -23,6 +23,7 @@ GRID_POINTS = 6
 CONSTANT_SCORE = 0.05
 """The threshold of a distance that is always 0 under no drift: half a percent of other values."""
 MOST_SKEWED = 3.0
+ROUNDING = 1e-12
 
 Progress = Callable[[str, int, int], None]
 
@@ -170,7 +171,7 @@ def tail_quantile(severities: Floats, rate: float) -> float:
     Of 1,000 resamples only two or three lie beyond a quantile of 0.0025: the moments know it three times better.
     """
     mean, spread = float(severities.mean()), float(severities.std())
-    if spread == 0.0:
+    if spread <= ROUNDING * abs(mean):  # the skewness of what differs by rounding alone is no number
         return mean
     skewness = float(np.clip(stats.skew(severities), 0.0, MOST_SKEWED))
     return mean + spread * float(stats.pearson3.ppf(1.0 - rate, skewness))
