@@ -27,6 +27,16 @@ def trips() -> pd.DataFrame:
     return make_trips(3_000, seed=3)
 
 
+@pytest.fixture
+def a_fifth_of_the_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what holds however well the tail is known."""
+    monkeypatch.setattr(null_scores, "RESAMPLES", 200)
+    monkeypatch.setattr(null_scores, "RESAMPLES_OF_EVIDENTLY", 60)
+
+
+coarse = pytest.mark.usefixtures("a_fifth_of_the_resamples")
+
+
 def test_resampled_wasserstein_scores_are_those_of_evidently(trips: pd.DataFrame) -> None:
     clip = Clip.of(trips["trip_distance"].to_numpy())
     ordered = clip(np.sort(trips["trip_distance"].to_numpy()))
@@ -48,6 +58,7 @@ def _repeated(counts: np.ndarray) -> "pd.Series[str]":
     return pd.Series(np.repeat([f"zone {number}" for number in range(len(counts))], counts))
 
 
+@coarse
 def test_the_same_seed_gives_the_same_thresholds(trips: pd.DataFrame) -> None:
     first, again, other = (
         calibrate(trips, [DISTANCE, ZONE], false_alarm_rate=0.01, seed=seed).columns for seed in (1, 1, 2)
@@ -56,6 +67,7 @@ def test_the_same_seed_gives_the_same_thresholds(trips: pd.DataFrame) -> None:
     assert first["trip_distance"] != other["trip_distance"]
 
 
+@coarse
 def test_a_column_keeps_its_threshold_when_another_is_added(trips: pd.DataFrame) -> None:
     rate = rate_of_each(0.01, 2)
     alone = calibrate(trips, [ZONE], false_alarm_rate=rate).columns["PULocationID"]
@@ -63,6 +75,7 @@ def test_a_column_keeps_its_threshold_when_another_is_added(trips: pd.DataFrame)
     assert alone.severities == pytest.approx(beside.severities)
 
 
+@coarse
 def test_thresholds_fall_as_windows_grow(trips: pd.DataFrame) -> None:
     for column in calibrate(trips, [DISTANCE, ZONE], false_alarm_rate=0.01).columns.values():
         thresholds = [column.at(rows) for rows in (30, 50, 100, 300, 1_000, 1_500, 5_000, 50_000)]
@@ -105,6 +118,7 @@ def test_undrifted_windows_alarm_about_as_rarely_as_stated() -> None:
     assert 4 <= alarms <= 44
 
 
+@coarse
 @pytest.mark.parametrize(("column", "value", "other"), [(DISTANCE, 7.0, 7.001), (ZONE, "a", "b")])
 def test_a_constant_column_alarms_once_a_share_of_the_rows_has_another_value(
     column: Feature, value: Any, other: Any
@@ -116,6 +130,7 @@ def test_a_constant_column_alarms_once_a_share_of_the_rows_has_another_value(
         assert (drift_score(column, constant, window) > threshold) is alarm, odd
 
 
+@coarse
 def test_p_value_methods_are_calibrated_towards_small_values(trips: pd.DataFrame) -> None:
     column = Feature(name="trip_distance", kind="numerical", drift_method="ks")
     reference = trips["trip_distance"][:400]

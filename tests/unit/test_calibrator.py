@@ -15,6 +15,7 @@ from tests.monitoring_harness import FakeStore, Harness
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found out matters here, not how well."""
+    monkeypatch.setattr(multivariate, "BATCHES", 1)
     monkeypatch.setattr(multivariate, "BATCH", 2)
     monkeypatch.setattr(null_scores, "RESAMPLES", 50)
 

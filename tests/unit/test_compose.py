@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,7 @@ def room_of(module: str) -> str:
     return ".".join(parts[: 2 if parts[0] == "sextant" else 1])
 
 
+@cache
 def imported_by(package: Path) -> set[str]:
     names: set[str] = set()
     for file in package.rglob("*.py"):

@@ -86,6 +86,7 @@ def learn_everything(harness: Harness, folder: Path) -> None:
     """What a reference can tell, from few resamples: which series there are matters here, not their values."""
     cache = CalibrationCache(folder / "calibration")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multivariate, "BATCHES", 1)
         patch.setattr(multivariate, "BATCH", 2)
         patch.setattr(null_scores, "RESAMPLES", 50)
         Calibrator(harness.service.monitors, cache, false_alarm_rate=0.1, stop=threading.Event()).run()

@@ -17,6 +17,8 @@ from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
 from tests.monitoring_harness import NOW, FakeStore, Harness, trip_events
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
