@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundles import FLOWER_SCHEMA, SPECIES, TRIP_SCHEMA, make_flowers, make_trips, publish_bundle
 from tests.leash import leash, marked
-from tests.onnx_models import flower_species, trip_duration
 from tests.processes import Services, wait_until
 
 
@@ -40,6 +38,10 @@ def few_resamples() -> Iterator[None]:
 
 def publish_real_bundles(models_dir: Path) -> None:
     """A regression and a classification bundle whose ONNX models answer."""
+    # Imported here, so that the process that only hands out tests starts at once.
+    from tests.bundles import FLOWER_SCHEMA, SPECIES, TRIP_SCHEMA, make_flowers, make_trips, publish_bundle
+    from tests.onnx_models import flower_species, trip_duration
+
     trips = {"name": "taxi", "version": "v1", "task": "regression", "onnx": trip_duration()}
     publish_bundle(models_dir, make_trips(2_000, seed=1), TRIP_SCHEMA, **trips)
     species = tuple(sorted(SPECIES))

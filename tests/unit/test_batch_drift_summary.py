@@ -53,8 +53,7 @@ def summary_of(reference: Reference) -> Any:
 
 def trips(rows: int, labelled: int, factor: float = 1.0) -> pd.DataFrame:
     frame = make_trips(rows, seed=5, distance_factor=factor)
-    frame.loc[labelled:, "target"] = None
-    return frame
+    return frame.assign(target=frame["target"].where(frame.index < labelled))
 
 
 def test_the_document_has_the_fields_of_the_design_and_counts_that_agree(summary_of: Any) -> None:

@@ -68,6 +68,7 @@ def test_an_unknown_model_is_named_with_the_known_ones(tmp_path):
         LiveModels(tmp_path)["iris"]
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
 def test_an_answer_that_is_not_finite_is_refused(tmp_path):
     manifest = publish(tmp_path, "v1").manifest
     schema = FeatureSchema(features=(Feature(name="trip_distance", kind="numerical"),))

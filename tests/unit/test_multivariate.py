@@ -70,7 +70,7 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     """What holds of any classifier holds of a quick one."""
-    trees = HistGradientBoostingClassifier(max_iter=8, max_leaf_nodes=8, early_stopping=False, random_state=0)
+    trees = HistGradientBoostingClassifier(max_iter=4, max_leaf_nodes=8, early_stopping=False, random_state=0)
     monkeypatch.setattr(multivariate, "_trees", lambda: clone(trees))
 
 

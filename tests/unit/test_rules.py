@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ ROUTES = {
 LINKS = {"grafana_url": "http://grafana", "live_page_url": "http://live", "reports_url": "http://reports"}
 
 
+@cache
 def groups() -> list[dict[str, Any]]:
     return [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
 
@@ -49,6 +51,7 @@ def rules(kind: str) -> list[dict[str, Any]]:
     return [rule for group in groups() for rule in group["rules"] if kind in rule]
 
 
+@cache
 def rule_tests() -> list[dict[str, Any]]:
     return [group for path in TESTS for group in yaml.safe_load(path.read_text())["tests"]]
 
@@ -58,6 +61,7 @@ def metrics_in(text: str) -> set[str]:
     return {re.sub(r"(?<=_seconds)_(bucket|sum|count)$", "", name) for name in NAME.findall(text)}
 
 
+@cache
 def known_metrics() -> set[str]:
     """Of docs/metrics.md, which is compared with what the services answer, and of the recording rules."""
     page = (ROOT / "docs" / "metrics.md").read_text()
