@@ -101,7 +101,8 @@ def test_what_cannot_work_stops_with_one_line(services: Services, broken: str) -
         (services.models_dir / "taxi" / "current").unlink()
         (services.models_dir / "iris" / "current").unlink()
     elif broken == "corrupt bundle":
-        (services.models_dir / "taxi" / "v1" / "reference.parquet").write_bytes(b"broken")
+        for model in ("taxi", "iris"):  # one that is whole would be monitored
+            (services.models_dir / model / "v1" / "reference.parquet").write_bytes(b"broken")
     program = services.monitoring(**more).start(wait=False)
     assert program.process is not None
     assert program.process.wait(60) == 2

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+import pytest
 import requests
 
 from sextant.contracts.events import Prediction, Target
@@ -15,9 +16,11 @@ from tests.processes import Program, Services, answers, free_port, wait_until
 
 SETTINGS = {"WINDOW_SIZE": "500", "WINDOW_MIN_ROWS": "100", "EVALUATE_EVERY": "0.1", "MULTIVARIATE_EVERY": "0.1"}
 BATCH = 50
+SLOWEST = 150.0  # seconds: two services calibrate and evaluate without a pause
 VERSION = "small"  # so that thresholds are found within seconds
 
 
+@pytest.mark.timeout(600)
 def test_a_killed_service_catches_up_to_the_same_window_and_scores(services: Services) -> None:
     publish_trips(services.models_dir, version=VERSION, rows=400)
     services.mongo().start()
@@ -41,7 +44,7 @@ def test_a_killed_service_catches_up_to_the_same_window_and_scores(services: Ser
     assert expected["window"]["rows"] == 500
     assert expected["window"]["label_coverage"] > 0.5
     with suppress(AssertionError):
-        wait_until(lambda: without_times(drift(url)) == without_times(expected), "the same drift")
+        wait_until(lambda: without_times(drift(url)) == without_times(expected), "the same drift", SLOWEST)
     assert without_times(drift(url)) == without_times(expected)
 
 
@@ -104,7 +107,7 @@ def settled(url: str) -> dict[str, Any]:
         last[0] = found
         return same
 
-    wait_until(agrees, "a settled evaluation")
+    wait_until(agrees, "a settled evaluation", seconds=SLOWEST)
     return last[0]
 
 
