@@ -14,6 +14,7 @@ from tests.bundles import evaluated, make_trips, publish_trips
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
+
 @pytest.fixture(scope="module")
 def trips(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     bundle = publish_trips(tmp_path_factory.mktemp("models"), rows=3_000)
