@@ -1,8 +1,10 @@
 """Replays traffic against the prediction service: threads, pace, progress and counts."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +34,8 @@ class Replay:
 
     def run(self, requests: Iterable[PredictRequest], total: int) -> bool:
         """Send all requests; False when the user stopped it before the end."""
-        with tqdm(total=total, unit="prediction", desc=self.model, disable=None) as bar:
+        progress = tqdm(total=total, unit="prediction", desc=self.model, disable=None)
+        with stopped_by_signals(self.stop), progress as bar:
             feed = Feed(requests, self.rate, time.monotonic)
             names = [f"sender-{number}" for number in range(self.concurrency)]
             threads = [
@@ -43,18 +46,13 @@ class Replay:
             return self._wait_for(threads)
 
     def _wait_for(self, threads: list[threading.Thread]) -> bool:
-        try:
-            for _ in threads:
-                # Not join(): Python 3.11 believes a thread has ended when Ctrl-C interrupts the wait for it.
-                while not self._ended.acquire(timeout=0.2):  # in slices, so that Ctrl-C is heard
-                    pass
-        except KeyboardInterrupt:
-            self.stop.set()
-            deadline = time.monotonic() + SECONDS_TO_STOP
-            for thread in threads:
-                thread.join(max(0.0, deadline - time.monotonic()))
-            return False
-        return True
+        ended, deadline = 0, float("inf")
+        while ended < len(threads) and time.monotonic() < deadline:
+            # Not join(): Python 3.11 believes a thread has ended when a signal interrupts the wait for it.
+            ended += self._ended.acquire(timeout=0.2)
+            if self.stop.is_set():
+                deadline = min(deadline, time.monotonic() + SECONDS_TO_STOP)
+        return not self.stop.is_set()
 
     def _send_all(self, feed: "Feed", bar: "tqdm[Any]") -> None:
         client = self.make_client()
@@ -78,6 +76,29 @@ class Replay:
             self.accepted(names)
             if self.feedback is not None:
                 self.feedback.add({name: request.targets[name] for name in names if name in request.targets})
+
+
+@contextmanager
+def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set `stop`; a second one interrupts.
+
+    An exception is lost where it is raised in a callback of the garbage collector, and the replay would go on.
+    """
+
+    def ask(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
+        yield
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def acknowledged(reply: Reply) -> list[str]:
