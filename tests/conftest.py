@@ -1,5 +1,6 @@
 """Fixtures that more than one folder of tests uses."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +18,19 @@ def nothing_is_left_running() -> Iterator[None]:
         wait_until(lambda: not marked(mark), f"what tests left running to end: {marked(mark)}", 10)
 
 
+@pytest.fixture(scope="session")
+def calibrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the thresholds that all processes of these tests share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "calibrations"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
+def services(tmp_path: Path, calibrations: Path) -> Iterator[Services]:
     """Services that can really predict; whatever a test starts is stopped after it."""
-    services = Services(tmp_path)
+    services = Services(tmp_path, calibrations)
     publish_real_bundles(services.models_dir)
     yield services
     services.stop_all()

@@ -16,6 +16,10 @@ import requests
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from sextant.infrastructure.settings import Settings
+from tests.calibrations import find_multivariate, share
+
+RATE = Settings.model_fields["false_alarm_rate"].default
 ROOT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 60.0
 
@@ -111,8 +115,10 @@ class Program:
 class Services:
     """The services under test, sharing one data folder and one set of free ports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, calibrations: Path | None = None) -> None:
+        """Thresholds in `calibrations` are shared with other tests; without it, each service finds its own."""
         self.folder = folder
+        self.calibrations = calibrations
         self.data_dir = folder / "data"
         self.models_dir = self.data_dir / "models"
         self.ports = {name: free_port() for name in ("prediction", "relay", "monitoring", "mongodb")}
@@ -128,6 +134,8 @@ class Services:
             **{f"{name.upper()}_PORT": str(port) for name, port in self.ports.items()},
         }
         self.programs: list[Program] = []
+        if calibrations:
+            share(self.data_dir, calibrations)
 
     def _program(self, name: str, arguments: list[str], ready: Callable[[], bool], **more: str) -> Program:
         log = self.folder / f"{name}.log"
@@ -163,6 +171,8 @@ class Services:
         return self._program("relay", ["-m", "prediction_service.relay"], lambda: answers(ready), **more)
 
     def monitoring(self, **more: str) -> Program:
+        if self.calibrations:
+            find_multivariate(self.models_dir, self.calibrations, float(more.get("FALSE_ALARM_RATE", RATE)))
         ready = f"{self.monitoring_url}/readyz"
         return self._program("monitoring", ["-m", "monitoring_service"], lambda: answers(ready), **more)
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import onnx
 import pytest
@@ -27,9 +28,9 @@ needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="pr
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def services(tmp_path_factory: pytest.TempPathFactory, calibrations: Path) -> Iterator[Services]:
     """All services after some traffic, with a model whose names are as long as can be."""
-    services = Services(tmp_path_factory.mktemp("metrics"))
+    services = Services(tmp_path_factory.mktemp("metrics"), calibrations)
     publish_real_bundles(services.models_dir)
     publish_long_names(services)
     try:
