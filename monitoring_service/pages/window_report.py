@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from monitoring_service.evaluator import evaluate_snapshot
 from monitoring_service.model_monitor import ModelMonitor, MonitoredVersion, Snapshot
 from sextant.contracts.errors import Rejected
-from sextant.evaluation.report import render
 
 
 class EmptyWindow(Rejected):
@@ -45,4 +44,6 @@ class WindowReports:
 
 
 def _render(snapshot: Snapshot) -> str:
+    from sextant.evaluation.report import render  # with Evidently, which most services are never asked for
+
     return render(snapshot.monitored.reference, snapshot.frame(), evaluate_snapshot(snapshot)).html

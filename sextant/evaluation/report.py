@@ -21,6 +21,7 @@ from sextant.contracts.errors import Rejected
 from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Feature
 from sextant.evaluation.drift.column import DRIFT
+from sextant.evaluation.drift.stat_tests import evidently_tests
 from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.frames import PREDICTION, TARGET, ConformedFrame, target_column
 from sextant.evaluation.performance.measures import MIN_LABELLED
@@ -58,6 +59,7 @@ def render(
 
     A part that Evidently cannot make is left out and named; raises Rejected when no part can be made.
     """
+    evidently_tests()  # the report names ours
     manifest = reference.manifest
     sides = _sides(reference, window, evaluation)
     problems = dict(evaluation.errors)

@@ -1,19 +1,16 @@
-"""The drift score of one column: Evidently's stat tests by name, which way each points, and our defaults."""
+"""The drift score of one column: Evidently's stat tests by name, and our defaults.
+
+Evidently takes 4 seconds to import, which a service is spared that needs only the defaults.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from evidently.legacy.calculations.stattests.registry import (
-    StatTest,
-    get_registered_stattest,
-    get_stattest,
-    register_stattest,
-)
-from evidently.legacy.core import ColumnType
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
@@ -31,7 +28,6 @@ PERMUTATION_METHODS = frozenset({"TVD", "empirical_mmd"})
 """Methods that resample on every call, for seconds: their p-value is calibrated already, if coarse."""
 
 SMALLEST_NORM = 0.001  # Evidently's, for a constant reference
-COLUMN_TYPES = {"numerical": ColumnType.Numerical, "categorical": ColumnType.Categorical}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ class Clip:
 
 
 def _clipped_wasserstein(
-    reference: "pd.Series[float]", current: "pd.Series[float]", _: ColumnType, threshold: float
+    reference: "pd.Series[float]", current: "pd.Series[float]", _: Any, threshold: float
 ) -> tuple[float, bool]:
     """Evidently's normed Wasserstein distance of values cut to the reference's central 99 %.
 
@@ -77,16 +73,26 @@ def _clipped_wasserstein(
     return score, score >= threshold
 
 
-# Evidently's own extension point: reports and scores find the method by its name, like the built-in ones.
-register_stattest(
-    StatTest(
+@cache
+def evidently_tests() -> Any:
+    """Evidently's registry of stat tests; reports and scores find ours there by its name, like its own."""
+    from evidently.legacy.calculations.stattests import registry
+    from evidently.legacy.core import ColumnType
+
+    ours = registry.StatTest(
         name=CLIPPED_WASSERSTEIN,
         display_name="Wasserstein distance (normed, outliers clipped)",
         allowed_feature_types=[ColumnType.Numerical],
         default_threshold=0.1,
-    ),
-    _clipped_wasserstein,
-)
+    )
+    registry.register_stattest(ours, _clipped_wasserstein)
+    return registry
+
+
+def _column_type(kind: Kind) -> Any:
+    from evidently.legacy.core import ColumnType
+
+    return ColumnType[kind.capitalize()]
 
 
 def method_of(feature: Feature) -> str:
@@ -99,8 +105,8 @@ def drift_score(feature: Feature, reference: "pd.Series[Any]", current: "pd.Seri
 
     Raises ValueError when the method is unknown, does not suit the kind, or gives no number.
     """
-    column_type = COLUMN_TYPES[feature.kind]
-    test = get_registered_stattest(method_of(feature), column_type)
+    tests, column_type = evidently_tests(), _column_type(feature.kind)
+    test = tests.get_registered_stattest(method_of(feature), column_type)
     if feature.kind == "categorical":
         reference, current = _numbered(reference, current)
     with np.errstate(all="ignore"):
@@ -125,7 +131,7 @@ def evidently_default_drifted(
     """Whether Evidently's own defaults (test, threshold, half of the columns) see dataset drift."""
     drifted = 0
     for column in columns:
-        kind, known = COLUMN_TYPES[column.kind], reference[column.name]
-        test = get_stattest(known, window[column.name], kind, None)
+        kind, known = _column_type(column.kind), reference[column.name]
+        test = evidently_tests().get_stattest(known, window[column.name], kind, None)
         drifted += bool(test(known, window[column.name], kind, None).drifted)
     return drifted / len(columns) >= 0.5
