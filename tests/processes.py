@@ -22,6 +22,7 @@ from tests.calibrations import find_multivariate, share
 RATE = Settings.model_fields["false_alarm_rate"].default
 ROOT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 60.0
+NX = str(Path(sys.executable).with_name("nx-27017"))
 
 
 PORTS_OF_A_PROCESS = 250
@@ -145,9 +146,8 @@ class Services:
 
     def mongo(self) -> Program:
         """nx-27017: MongoDB's wire protocol over SQLite."""
-        nx = str(Path(sys.executable).with_name("nx-27017"))
         (self.data_dir / "mongo").mkdir(parents=True, exist_ok=True)
-        arguments = [nx, "--data-dir", str(self.data_dir / "mongo"), "--host", "127.0.0.1"]
+        arguments = [NX, "--data-dir", str(self.data_dir / "mongo"), "--host", "127.0.0.1"]
         arguments += ["--port", str(self.ports["mongodb"])]
         arguments += ["--pid-file", str(self.folder / "nx.pid"), "--log-file", str(self.folder / "nx.log")]
         return self._program("mongo", arguments, self._mongo_answers)
@@ -177,7 +177,11 @@ class Services:
         return self._program("monitoring", ["-m", "monitoring_service"], lambda: answers(ready), **more)
 
     def stop_all(self) -> None:
+        """All at once; whether ours end well is tested where it matters."""
         for program in self.programs:
-            # nx-27017 now and then does not hear SIGTERM; whether ours do is tested where it matters.
+            if program.process is not None and program.process.poll() is None:
+                # nx-27017 now and then does not hear SIGTERM.
+                program.process.send_signal(signal.SIGKILL if program.command[1:2] == [NX] else signal.SIGTERM)
+        for program in self.programs:
             with suppress(subprocess.TimeoutExpired):
                 program.stop(10)
