@@ -64,9 +64,18 @@ class Observability:
 
     def firing(self) -> set[str]:
         """The names of the alerts that fire now."""
+        return {alert["labels"]["alertname"] for alert in self._alerts()}
+
+    def description(self, alert: str) -> str:
+        """What the firing alerts of this name say now; a notification holds what they said when it was sent."""
+        said = (
+            a["annotations"].get("description", "") for a in self._alerts() if a["labels"]["alertname"] == alert
+        )
+        return "\n".join(said)
+
+    def _alerts(self) -> list[dict[str, Any]]:
         answer = requests.get(f"{self.prometheus_url}/api/v1/alerts", timeout=30).json()
-        alerts = answer["data"]["alerts"]
-        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+        return [alert for alert in answer["data"]["alerts"] if alert["state"] == "firing"]
 
     def rules(self) -> list[dict[str, Any]]:
         """Every recording rule and alert that Prometheus has loaded, with its health."""
