@@ -40,8 +40,8 @@ def alert(*, resolved: bool = False, annotations: dict[str, str] = ANNOTATIONS, 
 
 
 def sooner(config: dict[str, Any]) -> dict[str, Any]:
-    """The same configuration with the waiting taken out."""
-    at_once = {"group_wait": "100ms", "group_interval": "1s", "repeat_interval": "1h"}
+    """The same configuration with short waits, but long enough that alerts posted together are told together."""
+    at_once = {"group_wait": "1s", "group_interval": "1s", "repeat_interval": "1h"}
     routes = [{**each, **at_once} for each in config["route"]["routes"]]
     return {**config, "route": {**config["route"], **at_once, "routes": routes}}
 
