@@ -77,15 +77,16 @@ class SupervisedProcess:
             )
         self._say(f"{self.name} started (process {self._process.pid})")
         if self._stopping.is_set():  # stop() came while it started and saw the one before
-            self._process.terminate()
+            self._end(self._process)
         return self._process.wait()
 
     def stop(self) -> None:
         """Ask the program to end, and after STOP_SECONDS end it and all that it started."""
         self._stopping.set()
-        process = self._process
-        if process is None:
-            return
+        if self._process is not None:
+            self._end(self._process)
+
+    def _end(self, process: "subprocess.Popen[bytes]") -> None:
         process.terminate()
         try:
             process.wait(STOP_SECONDS)

@@ -1,10 +1,14 @@
 """A supervised process: restarts what ends unasked, gives up on what cannot run, leaves nothing."""
 
 import os
+import subprocess
 import threading
 from pathlib import Path
 
-from sextant.local.supervisor import CRASHES, SupervisedProcess
+import pytest
+
+from sextant.infrastructure.settings import load_settings
+from sextant.local.supervisor import CRASHES, SupervisedProcess, supervise
 from tests.processes import wait_until
 
 
@@ -64,3 +68,46 @@ def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path):
     thread.join(20)
     pid = int(orphan.read_text())
     wait_until(lambda: not Path(f"/proc/{pid}").exists() or not alive(pid), "the orphan to end")
+
+
+def test_what_it_leaves_behind_is_ended_also_when_the_stop_comes_while_it_starts(tmp_path, monkeypatch):
+    orphan = tmp_path / "orphan"
+    process = make_process(tmp_path, f"sh -c 'sleep 600 & echo $! > {orphan}; wait'", [])
+    start = subprocess.Popen
+
+    def stopped_before_it_is_known(*arguments, **options):
+        started = start(*arguments, **options)
+        wait_until(lambda: orphan.exists() and orphan.read_text().strip(), "the orphan")
+        process.stop()
+        return started
+
+    monkeypatch.setattr(subprocess, "Popen", stopped_before_it_is_known)
+    assert process.run()
+    pid = int(orphan.read_text())
+    wait_until(lambda: not Path(f"/proc/{pid}").exists() or not alive(pid), "the orphan to end")
+
+
+def test_an_optional_program_that_cannot_run_stops_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "grafana"
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("GRAFANA_PROGRAM", str(program))
+    settings = load_settings(data_dir=tmp_path / "data")
+    (settings.data_dir / "logs").mkdir(parents=True)
+    stop = threading.Event()
+    held: list[bool] = []
+    thread = threading.Thread(target=lambda: held.append(supervise(settings, ["grafana"], stop)))
+    thread.start()
+    said: list[str] = []
+
+    def gave_up() -> bool:
+        said.append(capsys.readouterr().out)
+        return "giving up" in "".join(said)
+
+    wait_until(gave_up, "the supervisor to give up")
+    assert not stop.is_set()
+    stop.set()
+    thread.join(20)
+    assert held == [True]
