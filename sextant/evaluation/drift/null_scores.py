@@ -39,19 +39,23 @@ def _called(feature: Feature, reference: "pd.Series[Any]", rows: int, random: np
 def _wasserstein(values: Floats, rows: int, resamples: int, random: np.random.Generator) -> Floats:
     clip = Clip.of(values)
     ordered = np.sort(clip(values))
+    gaps = np.diff(ordered)
     windows = (random.choice(len(ordered), rows, replace=False, shuffle=False) for _ in range(resamples))
-    return np.array([window_distance(ordered, window, clip) for window in windows])
+    return np.array([window_distance(ordered, gaps, window, clip) for window in windows])
 
 
-def window_distance(ordered: Floats, window: NDArray[np.intp], clip: Clip) -> float:
-    """Normed Wasserstein distance of the window at these positions of the clipped values to all the others."""
+def window_distance(ordered: Floats, gaps: Floats, window: NDArray[np.intp], clip: Clip) -> float:
+    """Normed Wasserstein distance of the window at these positions of the clipped values to all the others.
+
+    `gaps` lie between the values in order.
+    """
     count = len(ordered)
     drawn = np.bincount(window, minlength=count)
     share_of_window = np.cumsum(drawn) / len(window)
     share_of_all = np.arange(1, count + 1) / count
     # The others' distribution is all less the window, so that only the window has to be counted.
     difference = np.abs(share_of_window - share_of_all) * (count / (count - len(window)))
-    distance = float(difference[:-1] @ np.diff(ordered))
+    distance = float(difference[:-1] @ gaps)
     return distance / clip.norm(ordered[drawn == 0])
 
 
