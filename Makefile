@@ -5,7 +5,7 @@ SOURCE ?= auto
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up status down test unit integration e2e lint format lock bench reports clean
+.PHONY: help setup demo up status down test unit statistics integration e2e lint format lock bench reports clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,13 +32,17 @@ status: $(READY) ## show what runs and what responds
 down: $(READY) ## stop it
 	@$(BIN)/python -m sextant.local down
 
-# A file of tests stays in one process, which shares what is costly to start; the long ones come first.
-TESTS := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+# A file of tests stays in one process, which shares what is costly to start; the long ones come first. The tests of
+# services wait for them most of the time, hence more processes than cores. Bytecode is kept: they start many times.
+TESTS := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 test: $(READY) ## all tests, in parallel
-	@$(TESTS)
+	@$(TESTS) --numprocesses $$(( 2 * $$(getconf _NPROCESSORS_ONLN) ))
 
-unit integration e2e: $(READY) ## the tests of one folder
-	@$(TESTS) tests/$@
+integration e2e: $(READY)
+	@$(TESTS) --numprocesses $$(( 2 * $$(getconf _NPROCESSORS_ONLN) )) tests/$@
+
+unit statistics: $(READY) ## the tests of one folder; also integration, e2e
+	@$(TESTS) --numprocesses auto tests/$@
 
 lint: $(READY) ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .

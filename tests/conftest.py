@@ -38,11 +38,13 @@ def services(tmp_path: Path, calibrations: Path) -> Iterator[Services]:
 
 @pytest.fixture(scope="module")
 def few_resamples() -> Iterator[None]:
-    """Thresholds from a fifth of the resamples, for a file of tests that ask nothing of their precision."""
-    from sextant.evaluation.drift import null_scores
+    """Thresholds from a tenth of the resamples, for a file of tests that ask nothing of their precision."""
+    from sextant.evaluation.drift import multivariate, null_scores
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(null_scores, "RESAMPLES", 200)
+        patch.setattr(null_scores, "RESAMPLES", 100)
+        patch.setattr(multivariate, "BATCHES", 1)
+        patch.setattr(multivariate, "BATCH", 10)
         yield
 
 

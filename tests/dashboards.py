@@ -59,3 +59,8 @@ def panel_expressions(
         for panel in panels(dashboard)
         for target in panel["targets"]
     ]
+
+
+def board_expressions(board: dict[str, Any]) -> list[str]:
+    asked = [target["expr"] for panel in panels(board) for target in panel["targets"]]
+    return asked + [annotation["expr"] for annotation in board["annotations"]["list"]]

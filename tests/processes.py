@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from sextant.infrastructure.settings import Settings
-from tests.calibrations import find_multivariate, share
+from tests.calibrations import find_thresholds, share
 
 RATE = Settings.model_fields["false_alarm_rate"].default
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,10 +52,11 @@ _first_of_block = socket.socket()
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.02
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.5)  # what is asked every moment has less time to get there
 
 
 def answers(url: str) -> bool:
@@ -172,7 +173,7 @@ class Services:
 
     def monitoring(self, **more: str) -> Program:
         if self.calibrations:
-            find_multivariate(self.models_dir, self.calibrations, float(more.get("FALSE_ALARM_RATE", RATE)))
+            find_thresholds(self.models_dir, self.calibrations, float(more.get("FALSE_ALARM_RATE", RATE)))
         ready = f"{self.monitoring_url}/readyz"
         return self._program("monitoring", ["-m", "monitoring_service"], lambda: answers(ready), **more)
 

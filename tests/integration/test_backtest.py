@@ -18,9 +18,15 @@ from tests.processes import ROOT, Program, Services
 MALFORMED = {"_id": "none", "model": "taxi", "created_at": START, "model_version": "v1"}
 
 
+@pytest.fixture(scope="module")
+def thresholds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first of these tests keeps what it finds, for the others."""
+    return tmp_path_factory.mktemp("calibration")
+
+
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    services = Services(tmp_path)
+def services(tmp_path: Path, thresholds: Path) -> Iterator[Services]:
+    services = Services(tmp_path, thresholds)
     publish_trips(services.models_dir)
     yield services
     services.stop_all()

@@ -28,8 +28,9 @@ class Load:
         while not self._stop.is_set():
             try:
                 answer = requests.post(f"{self._url}/predict", json=TRIP, timeout=10)
-            except requests.RequestException:
-                continue  # not acknowledged: nothing is promised
+            except requests.RequestException:  # not acknowledged: nothing is promised
+                self._stop.wait(0.05)
+                continue
             if answer.status_code == 200:
                 self.acknowledged.append(answer.json()["prediction_id"])
 

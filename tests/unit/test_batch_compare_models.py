@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -369,14 +368,3 @@ def test_the_histogram_counts_what_it_does_not_draw_and_stands_errors_that_are_a
 def test_pairs_are_counted_by_who_was_right() -> None:
     cells = right_or_wrong(np.array([0.0, 0, 1, 1, 1]), np.array([0.0, 1, 0, 0, 1]))
     assert (cells.both, cells.only_a, cells.only_b, cells.neither) == (1, 1, 2, 1)
-
-
-def test_the_command_s_modules_are_light_enough_for_the_process_that_schedules() -> None:
-    import subprocess
-    import sys
-
-    modules = "batch_flows.compare_models.choice, batch_flows.compare_models.summary"
-    code = f"import sys; import {modules}; print(*sys.modules)"
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
-    assert not {"pandas", "scipy", "jinja2", "prefect"} & set(done.stdout.split())

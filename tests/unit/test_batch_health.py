@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from batch_flows.health_summary.facts import (
     slowest_hours,
 )
 from batch_flows.health_summary.figures import figures
-from batch_flows.health_summary.history import Alarm, Count, PrometheusHistory, alarm_step, episodes, read_history
+from batch_flows.health_summary.history import Count, alarm_step, episodes, read_history
 from batch_flows.health_summary.page import render
 from batch_flows.health_summary.prometheus_api import PrometheusApi, PrometheusAway, QueryRefused, Series
 from batch_flows.health_summary.steps import MOST_PARTS
@@ -33,53 +32,7 @@ from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import Rejected
 from sextant.infrastructure.documents import HourlyTraffic
 from sextant.pages.words import share, span
-from tests.browser import needs_chromium, open_page
-
-START = datetime(2026, 3, 2, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-MINUTE = timedelta(minutes=1)
-WINDOW = TimeRange(START, START + timedelta(days=2, minutes=20))
-
-
-def report(number: int, drifted: bool | None, *columns: str, **more: Any) -> dict[str, Any]:
-    """A drift report's document, over the six hours that end `number` hours after the start."""
-    drift = {name: {"drifted": name in columns} for name in ("trip_distance", "PULocationID")}
-    metrics = {"dataset_drift": drifted, "drifted_features_ratio": len(columns) / 2, "drift": drift}
-    performance = {"performance": {"mae": 3.21}, "reference_performance": {"mae": 2.4}}
-    end = START + number * HOUR
-    window = {"start": end - 6 * HOUR, "end": end}
-    document = {"_id": f"r{number}", "flow": "drift-report", "model": "taxi", "window": window, "rows": 100}
-    document["created_at"] = end
-    return document | {"metrics": metrics | performance, "html": f"r{number}.html"} | more
-
-
-def week(*reports: Mapping[str, Any], model: str = "taxi", hours: int = 30) -> ModelWeek:
-    traffic = {
-        START + number * HOUR: HourlyTraffic(10 + number, 10 + number, 2.0 + number) for number in range(hours)
-    }
-    labelled = dict.fromkeys(traffic, 0.5)
-    return ModelWeek(model, traffic, labelled, drift_reports(WINDOW, read_records(reports)[0]))
-
-
-def history(**changes: Any) -> PrometheusHistory:
-    seen = {START + number * HOUR: 1.0 for number in range(40)}
-    values = {
-        "uptime": {"prediction": 1.0, "relay": 0.99996},
-        "uptime_by_hour": {"prediction": seen, "relay": seen | {START + 3 * HOUR: 0.4}},
-        "p95": {"taxi": {START: 0.004, START + 5 * HOUR: 0.25}},
-        "drift": {"taxi": 0.125},
-        "drift_by_hour": {"taxi": seen | {START: 0.0}},
-        "backlog": {"mongodb": 1200.0},
-        "alarms": [
-            Alarm("DatasetDrift", "warning", "taxi", START, START + 90 * MINUTE),
-            Alarm("ServiceDown", "page", "relay", START + HOUR, START + HOUR + 2 * MINUTE),
-            Alarm("DatasetDrift", "warning", "taxi", START + 9 * HOUR, START + 10 * HOUR),
-        ],
-        "counts": [Count("Events dead-lettered", "mongodb", 3)],
-        "notes": [],
-    }
-    return PrometheusHistory(**(values | changes))
-
+from tests.health import HOUR, MINUTE, START, WINDOW, history, report, week
 
 # --- the window --------------------------------------------------------------------------------------------
 
@@ -344,35 +297,6 @@ def test_every_plot_is_one_that_plotly_accepts() -> None:
     assert len(drawn) == 6
     for figure in drawn:
         assert Figure(data=figure.data, layout=figure.layout).data
-
-
-def open_in_browser(folder: Path, health: Health, width: int, plotly: str) -> Any:
-    (folder / "page.html").write_text(render(health, START, plotly))
-    return open_page((folder / "page.html").as_uri(), width=width)
-
-
-@needs_chromium
-@pytest.mark.parametrize("width", [1280, 360])
-def test_the_page_draws_its_plots_from_a_file_and_fits_the_screen(tmp_path: Path, width: int) -> None:
-    from batch_flows.reports.files import ensure_plotly
-
-    health = Health(WINDOW, [week(report(12, True, "trip_distance"), report(13, False))], history())
-    with open_in_browser(tmp_path, health, width, ensure_plotly(tmp_path)) as (shown, wrong):
-        assert shown.locator(".plot .main-svg").count() >= 6
-        assert shown.evaluate("document.documentElement.scrollWidth") <= width
-        shown.emulate_media(color_scheme="dark")
-        dark = "rgb(230, 237, 243)"
-        shown.wait_for_function(
-            f"getComputedStyle(document.querySelector('.xtick text')).fill === '{dark}'", timeout=10_000
-        )
-        assert wrong == []
-
-
-@needs_chromium
-def test_a_page_without_plotly_beside_it_says_what_is_missing(tmp_path: Path) -> None:
-    with open_in_browser(tmp_path, Health(WINDOW, [week()]), 800, "assets/none.js") as (shown, _):
-        assert "This plot needs assets/none.js beside the page." in shown.locator(".plot").first.inner_text()
-        assert "Slowest hours" in shown.inner_text("main")
 
 
 # --- the client --------------------------------------------------------------------------------------------

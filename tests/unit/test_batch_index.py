@@ -5,14 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 
 from batch_flows.reports.files import ensure_plotly, share_scripts
 from batch_flows.reports.index import INDEX, MOST_LISTED, list_files, write_index
-from sextant.evaluation.evaluate import evaluate
-from sextant.evaluation.reference import Reference
-from sextant.evaluation.report import render
-from tests.bundles import make_trips, publish_trips
 from tests.drift_reports import put_report
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -109,25 +104,6 @@ def test_a_summary_that_comes_while_the_index_is_written_is_in_it(tmp_path: Path
 
     write_index(tmp_path, listing=listing)
     assert "taxi-r2.json" in (tmp_path / INDEX).read_text()
-
-
-@pytest.fixture(scope="module")
-def evidently_page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    bundle = publish_trips(tmp_path_factory.mktemp("models"), rows=300)
-    reference = Reference.prepare(bundle.manifest, bundle.reference())
-    window = reference.conform(make_trips(100, seed=2))
-    return render(reference, window, evaluate(reference, window)).html
-
-
-def test_a_page_of_evidently_shrinks_to_what_is_its_own(tmp_path: Path, evidently_page: str) -> None:
-    shared = share_scripts(evidently_page, tmp_path)
-    (asset,) = (tmp_path / "assets").iterdir()
-    assert f'src="assets/{asset.name}"' in shared
-    assert len(shared) < len(evidently_page) / 5
-    assert len(shared) + asset.stat().st_size > 0.9 * len(evidently_page)
-    before = asset.stat().st_mtime_ns
-    assert share_scripts(evidently_page, tmp_path) == shared
-    assert asset.stat().st_mtime_ns == before
 
 
 def test_a_page_without_that_very_script_stays_as_it_is(tmp_path: Path) -> None:

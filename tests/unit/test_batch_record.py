@@ -1,8 +1,6 @@
 """What is kept of a report is read whenever and by whichever release it was written."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -196,10 +194,3 @@ def test_a_report_is_kept_where_a_later_one_misses_a_source() -> None:
     whole, part = (record(metrics={"sources": sources}) for sources in (["MongoDB", "Prometheus"], ["MongoDB"]))
     assert whole.why_kept(part) == "also knows what Prometheus could not tell this time"
     assert part.why_kept(whole) is None
-
-
-def test_reading_reports_does_not_import_what_takes_seconds() -> None:
-    heavy = "{'evidently', 'pandas', 'prefect'}"
-    command = f"import sys, batch_flows.reports.index; print(sorted({heavy} & set(sys.modules)))"
-    found = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"

@@ -1,92 +1,12 @@
-"""A comparison finds a difference that is there and, mostly, none that is not; its interval holds the truth."""
-
-from collections.abc import Callable
-from functools import cache
+"""A comparison finds a difference that is there, and says how small a one it could have found."""
 
 import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from batch_flows.compare_models import comparison
 from batch_flows.compare_models.comparison import MIN_ROWS, Comparison, Errors, compare
 from sextant.contracts.schema import Task
-
-RUNS = 300
-FEWEST, MOST = 273, 297  # of 300 where 285 are expected: three standard deviations of 3.8, and a little
-Draw = Callable[[np.random.Generator], tuple[Errors, Errors]]
-
-
-def numbers(shift: float, rows: int = 200) -> Draw:
-    """Absolute errors of two models on the same rows, heavy-tailed, with a hard row hard for both."""
-
-    def draw(random: np.random.Generator) -> tuple[Errors, Errors]:
-        hard = random.lognormal(0.0, 0.7, rows)
-        noise_a, noise_b = np.abs(random.standard_t(4, (2, rows)))
-        return hard * noise_a, hard * noise_b + shift
-
-    return draw
-
-
-def classes(only_a: float, only_b: float, rows: int = 300) -> Draw:
-    """Wrong classes: each side alone with these chances, and both together in one row of ten."""
-
-    def draw(random: np.random.Generator) -> tuple[Errors, Errors]:
-        kind = random.choice(4, rows, p=[0.9 - only_a - only_b, only_a, only_b, 0.1])
-        return np.isin(kind, (1, 3)).astype(float), np.isin(kind, (2, 3)).astype(float)
-
-    return draw
-
-
-def runs(draw: Draw, task: Task, *, paired: bool) -> list[Comparison]:
-    random = np.random.default_rng(20_210_101)
-    found = []
-    for _ in range(RUNS):
-        errors_a, errors_b = draw(random)
-        if not paired:
-            errors_b = draw(random)[1]
-        found.append(compare(errors_a, errors_b, task=task, paired=paired, random=random))
-    return found
-
-
-@cache
-def runs_without_a_difference(task: Task, *, paired: bool) -> list[Comparison]:
-    return runs(numbers(0.0) if task == "regression" else classes(0.1, 0.1), task, paired=paired)
-
-
-@pytest.fixture
-def half_of_the_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three hundred comparisons say as much of a bootstrap of 1,000."""
-    monkeypatch.setattr(comparison, "RESAMPLES", 1_000)
-
-
-statistical = pytest.mark.usefixtures("half_of_the_resamples")
-DESIGNS = [("regression", True), ("regression", False), ("classification", True), ("classification", False)]
-
-
-@statistical
-@pytest.mark.parametrize(("task", "paired"), DESIGNS)
-def test_without_a_difference_the_verdict_is_none_in_about_95_of_100_windows(task: Task, paired: bool) -> None:
-    verdicts = [run.verdict for run in runs_without_a_difference(task, paired=paired)]
-    assert FEWEST <= verdicts.count("none") <= MOST
-    assert min(verdicts.count("a"), verdicts.count("b")) >= 1  # wrong on both sides, when wrong
-
-
-@statistical
-@pytest.mark.parametrize(("task", "paired"), DESIGNS)
-def test_the_interval_holds_the_true_difference_in_about_95_of_100_windows(task: Task, paired: bool) -> None:
-    draw, truth = (numbers(-0.3), -0.3) if task == "regression" else (classes(0.15, 0.05), -0.1)
-    held = [run.interval.low <= truth <= run.interval.high for run in runs(draw, task, paired=paired)]
-    assert FEWEST <= sum(held) <= MOST
-
-
-@statistical
-@pytest.mark.parametrize(("task", "paired"), DESIGNS)
-def test_the_smallest_difference_said_to_be_shown_is_shown_four_times_in_five(task: Task, paired: bool) -> None:
-    smallest = float(np.mean([run.detectable for run in runs_without_a_difference(task, paired=paired)]))
-    there = numbers(smallest) if task == "regression" else classes(0.1 - smallest / 2, 0.1 + smallest / 2)
-    verdicts = [run.verdict for run in runs(there, task, paired=paired)]
-    assert 0.7 * RUNS <= verdicts.count("a") <= 0.9 * RUNS
-    assert verdicts.count("b") == 0
+from tests.comparisons import DESIGNS, Draw, classes, numbers
 
 
 def once(draw: Draw, task: Task, *, paired: bool = True, seed: int = 5) -> Comparison:

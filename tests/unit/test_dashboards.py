@@ -1,8 +1,6 @@
 """The dashboards are current, explain themselves, and read only metrics that exist."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +77,6 @@ def labels_in(expression: str) -> set[str]:
     return set(matched) | {label.strip() for group in grouped for label in group.split(",") if label.strip()}
 
 
-def board_expressions(board: dict[str, Any]) -> list[str]:
-    asked = [target["expr"] for panel in dashboards.panels(board) for target in panel["targets"]]
-    return asked + [annotation["expr"] for annotation in board["annotations"]["list"]]
-
-
 def test_the_committed_dashboards_are_what_the_code_generates() -> None:
     assert outdated(FOLDER) == []
 
@@ -135,7 +128,7 @@ def test_every_panel_asks_the_chosen_data_source(board: dict[str, Any], panel: d
 @pytest.mark.parametrize("board", board_cases())
 def test_expressions_name_only_metrics_and_labels_that_exist(board: dict[str, Any]) -> None:
     known, recorded = known_metrics(), recorded_names()
-    for expression in board_expressions(board):
+    for expression in dashboards.board_expressions(board):
         names = metrics_in(expression)
         assert names, expression
         strangers = {name for name in names if not FOREIGN.fullmatch(name) and base_name(name) not in known}
@@ -156,7 +149,7 @@ def test_a_board_has_the_common_variables_and_uses_no_other_than_its_own(board: 
 def test_a_choice_of_several_values_is_compared_as_a_regular_expression(board: dict[str, Any]) -> None:
     several = [variable["name"] for variable in board["templating"]["list"] if variable.get("multi")]
     assert {"model", "version"} <= set(several)
-    for expression in board_expressions(board):
+    for expression in dashboards.board_expressions(board):
         for name in several:
             assert not re.search(rf'[^~]"\${name}\b', expression), expression
 
@@ -235,16 +228,3 @@ def test_variables_are_filled_in_as_grafana_does() -> None:
     assert {uid for uid, _, _ in expressions} == UIDS
     assert not [expression for _, _, expression in expressions if "$" in expression]
     assert any(r'model=~"ta\\.xi",version=~"v\"1"' in expression for _, _, expression in expressions)
-
-
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on the PATH")
-def test_promtool_parses_every_expression(tmp_path: Path) -> None:
-    values = {**dashboards.EVERY, "model": "taxi", "version": "v1"}
-    asked = [expression for board in dashboards.dashboards() for expression in board_expressions(board)]
-    filled = [dashboards.filled_in(expression, values) for expression in asked]
-    rules = [{"record": f"panel:expression:{n}", "expr": text} for n, text in enumerate(filled)]
-    file = tmp_path / "panels.yml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
-    checked = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert f"{len(filled)} rules found" in checked.stdout

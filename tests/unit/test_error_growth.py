@@ -1,5 +1,3 @@
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,18 +12,9 @@ from sextant.evaluation.performance.error_growth import (
 )
 from sextant.evaluation.performance.measures import labelled_errors
 from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
+from tests.errors import heavy, rare
 
 ROWS = 10_000
-
-
-def heavy(random: np.random.Generator, rows: int) -> np.ndarray:
-    """Errors with a heavy tail."""
-    return random.lognormal(0, 0.8, rows)
-
-
-def rare(random: np.random.Generator, rows: int) -> np.ndarray:
-    """A wrong class in five of 100 rows."""
-    return (random.random(rows) < 0.05).astype(float)
 
 
 def found_in(errors: np.ndarray, reference: Moments | None, rate: float | None = 0.01) -> Verdict:
@@ -37,17 +26,6 @@ def found_in(errors: np.ndarray, reference: Moments | None, rate: float | None =
 def why_not_judged(found: Verdict) -> str:
     assert found == Verdict(found.name, reason=found.reason)
     return found.reason
-
-
-@pytest.mark.parametrize("errors", [heavy, rare])
-@pytest.mark.parametrize(("known", "rows"), [(300, 600), (ROWS, 30), (ROWS, 2_000)])
-def test_errors_that_did_not_grow_alarm_about_as_rarely_as_stated(
-    errors: Callable[[np.random.Generator, int], np.ndarray], known: int, rows: int
-) -> None:
-    # A new reference each time; at a rate of 0.05, 20 of 400 windows are expected.
-    random = np.random.default_rng(1)
-    alarms = [found_in(errors(random, rows), Moments.of(errors(random, known)), 0.05) for _ in range(400)]
-    assert 5 <= sum(bool(found.detected) for found in alarms) <= 35
 
 
 def test_errors_that_grew_by_half_are_found_in_a_few_hundred_rows() -> None:

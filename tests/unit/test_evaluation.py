@@ -1,16 +1,12 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from evidently.legacy.calculations.stattests.registry import get_registered_stattest
-from evidently.legacy.core import ColumnType
 
 from sextant.contracts.schema import Feature, FeatureSchema
 from sextant.evaluation.drift.calibration import Calibration, calibrate
-from sextant.evaluation.drift.severity import P_VALUE_METHODS, severity
-from sextant.evaluation.drift.stat_tests import drift_score
+from sextant.evaluation.drift.scorers import scorer_of
 from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.performance.measures import measure_performance
 from sextant.evaluation.reference import Reference
@@ -148,8 +144,8 @@ def test_a_few_absurd_values_do_not_hide_a_shift_in_the_reference() -> None:
     spoiled = reference.copy()
     spoiled[:3] = 1e6
     column = Feature(name="x", kind="numerical")
-    assert drift_score(column, spoiled, reference * 1.5) == pytest.approx(
-        drift_score(column, reference, reference * 1.5), rel=0.05
+    assert scorer_of(column, spoiled).score(reference * 1.5) == pytest.approx(
+        scorer_of(column, reference).score(reference * 1.5), rel=0.05
     )
 
 
@@ -157,30 +153,6 @@ def test_the_reference_leaves_out_what_is_outside_of_the_known_range(trips: Refe
     rows = make_trips(100)
     rows.loc[:9, "trip_distance"] = 500.0
     assert len(Reference.prepare(trips.manifest, rows).values["trip_distance"]) == 90
-
-
-@pytest.mark.parametrize(
-    "method", ["ks", "psi", "hellinger", "jensenshannon", "cramer_von_mises", "wasserstein", "ed"]
-)
-def test_a_method_of_evidently_may_be_chosen_in_the_schema(method: str) -> None:
-    column = Feature(name="trip_distance", kind="numerical", drift_method=method)
-    reference = make_trips(400, seed=1)["trip_distance"]
-    same, moved = (
-        severity(method, drift_score(column, reference, window["trip_distance"]))
-        for window in (make_trips(400, seed=2), make_trips(400, seed=2, distance_factor=2.0))
-    )
-    assert moved > same
-
-
-@pytest.mark.parametrize(
-    "method", ["ks", "t_test", "mannw", "cramer_von_mises", "wasserstein", "psi", "ed", "kl_div"]
-)
-def test_methods_point_the_way_that_evidently_says(method: str) -> None:
-    # Evidently's verdict between two thresholds tells whether small scores or large ones are drift.
-    test = get_registered_stattest(method, ColumnType.Numerical)
-    reference, current = (make_trips(300, seed=seed)["trip_distance"] for seed in (1, 2))
-    small_threshold_drifts = test(reference, current, ColumnType.Numerical, 1e-12).drifted
-    assert small_threshold_drifts == (method not in P_VALUE_METHODS)
 
 
 def test_regression_measures_are_those_of_the_labelled_rows(trips: Reference) -> None:
@@ -245,37 +217,6 @@ def test_targets_that_are_all_equal_leave_only_r2_unknown(trips: Reference) -> N
     evaluation = evaluated(trips, make_trips(100).assign(target=5.0))
     assert set(evaluation.measures[""]) == {"mae", "rmse", "mean_error"}
     assert list(evaluation.undefined) == ["r2"]
-
-
-def test_measures_are_those_of_evidently(trips: Reference, flowers: Reference) -> None:
-    from evidently import metrics
-
-    trip_metrics = [metrics.MAE(), metrics.RMSE(), metrics.R2Score(), metrics.MeanError()]
-    flower_metrics = [metrics.Accuracy(), metrics.Precision(), metrics.Recall(), metrics.F1Score()]
-    expected = {
-        **_by_evidently(trips, ("mae", "rmse", "r2", "mean_error"), trip_metrics),
-        **_by_evidently(flowers, ("accuracy", "precision", "recall", "f1"), flower_metrics),
-    }
-    ours = {**trips.performance.measures, **flowers.performance.measures}
-    assert ours == pytest.approx(expected)
-
-
-def _by_evidently(reference: Reference, names: tuple[str, ...], metrics: list[Any]) -> dict[str, float]:
-    from evidently import DataDefinition, Dataset, MulticlassClassification, Regression, Report
-
-    columns = ["prediction", "target"]
-    definition = (
-        DataDefinition(numerical_columns=columns, regression=[Regression()])
-        if reference.manifest.task == "regression"
-        else DataDefinition(
-            categorical_columns=columns,
-            classification=[MulticlassClassification(target="target", prediction_labels="prediction")],
-        )
-    )
-    dataset = Dataset.from_pandas(reference.frame[columns], data_definition=definition)
-    results = Report(metrics).run(current_data=dataset, reference_data=None).dict()["metrics"]
-    values = (result["value"] for result in results)
-    return dict(zip(names, (v["mean"] if isinstance(v, dict) else v for v in values), strict=True))
 
 
 def test_a_class_may_be_called_target() -> None:

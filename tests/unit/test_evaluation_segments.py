@@ -114,20 +114,6 @@ def test_all_segments_together_are_one_family_of_tests(trips: Reference, thresho
     assert thresholds.columns[test].at(100) > alone.at(100)
 
 
-def test_undrifted_segments_alarm_about_as_rarely_as_stated(trips: Reference) -> None:
-    # At a rate of 0.1 over all segments and columns, 20 of 200 windows are expected.
-    parts = {name: part.values for name, part in trips.segments.items()}
-    calibration = calibrate_segments(parts, trips.columns, false_alarm_rate=0.1)
-    population = make_trips(60_000, seed=77)
-    random = np.random.default_rng(3)
-    alarms = 0
-    for _ in range(200):
-        window = population.iloc[random.choice(len(population), 500, replace=False)]
-        found = evaluated(trips, window, segment_calibration=calibration).of("segment_drift")
-        alarms += any(segment.detected for segment in found)
-    assert 6 <= alarms <= 42
-
-
 def test_segment_thresholds_are_kept_beside_those_of_the_columns(tmp_path: Path, trips: Reference) -> None:
     cache = CalibrationCache(tmp_path)
     small = Reference.prepare(trips.manifest, trips.frame[:400])

@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +22,8 @@ from sextant.local.constellation import (
     require_checkout,
 )
 from sextant.local.environment import environment, public_addresses, write_prometheus_files
-from sextant.local.supervisor import lock_file, lock_holder, supervise
-from tests.processes import free_port, wait_until
+from sextant.local.supervisor import lock_file, lock_holder
+from tests.processes import free_port
 
 OPTIONAL = ("prometheus", "alertmanager", "node-exporter", "grafana")
 
@@ -200,25 +199,3 @@ def test_a_program_that_must_be_there_is_waited_for_and_then_named(
     silent = Program("relay", free_port(), ready_path="/metrics")
     with alive() as process, pytest.raises(Fatal, match="not ready: relay"):
         control.wait_until_ready(settings, process, Constellation((silent,)), print)
-
-
-def test_an_optional_program_that_cannot_run_stops_nothing_else(
-    settings: Settings, bin_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("GRAFANA_PROGRAM", str(install(bin_dir / "grafana")))
-    (settings.data_dir / "logs").mkdir(parents=True)
-    stop = threading.Event()
-    held: list[bool] = []
-    thread = threading.Thread(target=lambda: held.append(supervise(settings, ["grafana"], stop)))
-    thread.start()
-    said: list[str] = []
-
-    def gave_up() -> bool:
-        said.append(capsys.readouterr().out)
-        return "giving up" in "".join(said)
-
-    wait_until(gave_up, "the supervisor to give up")
-    assert not stop.is_set()
-    stop.set()
-    thread.join(20)
-    assert held == [True]

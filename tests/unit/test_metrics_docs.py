@@ -175,9 +175,9 @@ def test_a_label_with_few_values_has_those_of_the_page(label: str, scrapes: Mapp
     assert found <= set(re.findall(r"`(\w+)`", row))
 
 
-def test_a_thousand_unknown_names_in_requests_make_no_series(prediction: FlaskClient) -> None:
+def test_hundreds_of_unknown_names_in_requests_make_no_series(prediction: FlaskClient) -> None:
     before = set(samples(prediction.get("/metrics").text))
-    for number in range(1_000):
+    for number in range(200):
         ask(prediction, f"unknown-{number}")
     assert set(samples(prediction.get("/metrics").text)) == before
 

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -209,9 +207,3 @@ def test_a_periodic_task_goes_on_after_its_work_failed() -> None:
     task.start()
     task.join(30)
     assert runs == [0, 1, 2]
-
-
-def test_a_service_starts_without_importing_evidently() -> None:
-    script = "import sys, monitoring_service.app; print('evidently' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

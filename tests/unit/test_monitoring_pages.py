@@ -46,13 +46,6 @@ def test_a_report_of_no_rows_is_a_409_problem(harness: Harness) -> None:
     assert "no predictions" in response.json["detail"]
 
 
-def test_the_report_is_of_the_window_as_it_is_now(harness: Harness) -> None:
-    harness.post(trip_events(60))
-    assert "<dt>Rows</dt><dd>60, 30 with target</dd>" in harness.client.get("/models/taxi/report").text
-    harness.post(trip_events(1, prefix="new"))
-    assert "<dt>Rows</dt><dd>61, 30 with target</dd>" in harness.client.get("/models/taxi/report").text
-
-
 def test_the_live_page_is_legible_without_any_data(harness: Harness) -> None:
     page = harness.client.get("/").text
     assert "0 of the 100 rows that an evaluation needs" in page

@@ -205,18 +205,6 @@ def test_rare_categories_that_come_and_go_are_no_drift(tmp_path: Path) -> None:
     assert measured(domain, with_tail(1_000, 2), None).value == pytest.approx(0.5, abs=CHANCE_BAND)
 
 
-def test_undrifted_windows_alarm_about_as_rarely_as_stated(
-    tmp_path: Path, few_trees: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # At a rate of 0.1, 4 of 40 are expected; beyond 11 comes with probability 0.0007.
-    monkeypatch.setattr(multivariate, "GRID_POINTS", 2)
-    monkeypatch.setattr(multivariate, "BATCHES", 1)
-    domain = DomainClassifier(reference_of(tmp_path, make_rows(800, seed=1)))
-    thresholds = domain.calibrate(false_alarm_rate=0.1)
-    windows = [make_rows(300, seed=seed) for seed in range(100, 140)]
-    assert sum(bool(measured(domain, window, thresholds).detected) for window in windows) <= 11
-
-
 def test_thresholds_fall_as_windows_grow(
     domain: DomainClassifier, few_trees: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

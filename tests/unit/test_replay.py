@@ -1,10 +1,6 @@
 """send_data.py against a stand-in for the prediction service that is late, full or refuses."""
 
-import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -226,31 +222,6 @@ def test_the_table_shows_every_kind_of_failure() -> None:
     assert lines[0].endswith("1,234 accepted  in 10.0 s (123 a second)")
     assert "2 failed: HTTP 422  a wrong field" in lines[2]
     assert "p50 2.0 ms" in lines[3]
-
-
-def test_ctrl_c_prints_the_summary_and_forgets_no_accepted_id(
-    service: FakePredictionService, tmp_path: Path
-) -> None:
-    ids = tmp_path / "ids"
-    command = ["--source", "synthetic", "--url", service.url, "--data-dir", str(tmp_path), "--count", "1000000"]
-    process = subprocess.Popen(
-        [sys.executable, "send_data.py", *command, "--accepted-ids", str(ids), "--feedback-delay", "3600"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    try:
-        wait_for(lambda: len(service.predicted) >= 50)
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130
-    assert "accepted" in out
-    assert "not sent" in out
-    assert sorted(ids.read_text().split()) == sorted(record["prediction_id"] for record in service.predicted)
 
 
 def wait_for(condition: object, timeout: float = 60) -> None:

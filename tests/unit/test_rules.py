@@ -2,13 +2,10 @@
 
 import json
 import re
-import shutil
-import subprocess
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_plus
 
 import pytest
 import yaml
@@ -81,28 +78,6 @@ def alert_names() -> set[str]:
     return {rule["alert"] for rule in rules("alert")}
 
 
-def promtool(*arguments: str | Path) -> str:
-    """What promtool says; the test fails if it is not content."""
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool is not on the PATH")
-    done = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_promtool_accepts_the_configuration() -> None:
-    assert "WARNING" not in promtool("check", "config", FOLDER / "prometheus.yml")
-
-
-def test_promtool_finds_nothing_to_say_about_the_rules() -> None:
-    promtool("check", "rules", "--lint=all", "--lint-fatal", *RULES)
-
-
-@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
-def test_promtool_runs_the_rule_tests(path: Path) -> None:
-    promtool("test", "rules", path)
-
-
 def test_every_alert_is_tested_to_fire_and_not_to_fire() -> None:
     cases = [case for group in rule_tests() for case in group.get("alert_rule_test", [])]
     assert {case["alertname"] for case in cases if case.get("exp_alerts")} == alert_names()
@@ -170,43 +145,6 @@ def test_recording_rules_are_named_level_metric_operations() -> None:
         assert re.fullmatch(OPERATION, operation), rule["record"]
 
 
-def nasty_test(model: str, features: list[str]) -> dict[str, Any]:
-    """A rule test in which these features have drifted, the first the furthest."""
-    of = f'model={json.dumps(model, ensure_ascii=False)},version="v1"'
-    series = [{"series": f"sextant_dataset_drift{{{of}}}", "values": "1x12"}]
-    for rank, feature in enumerate(features):
-        column = f'{{{of},feature={json.dumps(feature, ensure_ascii=False)},method="psi"}}'
-        for name, value in (("score", 9 - rank), ("threshold", 0.5), ("threshold_ratio", 18 - 2 * rank)):
-            series.append({"series": f"sextant_drift_{name}{column}", "values": f"{value}x12"})
-    named = [f"{feature[:80]} {9 - rank} (threshold 0.5, psi)" for rank, feature in enumerate(features)]
-    worst = "; ".join(named[:3])
-    annotations = {
-        "summary": "The data that a model sees have drifted",
-        "description": f"{model} version v1 sees data that differ from its reference. Most drifted: {worst}.",
-        "runbook_url": "http://live/docs/runbooks/DatasetDrift.md",
-        "dashboard_url": f"http://grafana/d/sextant-live-drift?var-model={quote_plus(model)}&var-version=v1",
-    }
-    labels = {"severity": "warning", "model": model, "version": "v1"}
-    alert = {"exp_labels": labels, "exp_annotations": annotations}
-    case = {"eval_time": "2m", "alertname": "DatasetDrift", "exp_alerts": [alert]}
-    return {"interval": "15s", "external_labels": LINKS, "input_series": series, "alert_rule_test": [case]}
-
-
-def test_a_description_survives_quotes_unicode_and_a_thousand_characters(tmp_path: Path) -> None:
-    test = nasty_test('ta"x\\i {{ü}}', ['"; drop {x="y"} or up', "距离\t🚕", "x" * 1_000, "fourth"])
-    file = tmp_path / "nasty.yml"
-    read = [str(FOLDER / "rules" / f"{name}.yml") for name in ("verdicts", "drift")]
-    order = ["sextant-verdicts", "sextant-drift"]
-    whole = {"rule_files": read, "group_eval_order": order, "evaluation_interval": "15s", "tests": [test]}
-    file.write_text(yaml.safe_dump(whole, allow_unicode=True))
-    promtool("test", "rules", file)
-
-
-def code_lines(page: Path) -> list[str]:
-    blocks = re.findall(r"```\n(.*?)```", page.read_text(), re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
-
-
 def routes(port: str) -> set[str]:
     """Patterns of what the service on a port answers."""
     if port not in APPS:
@@ -242,12 +180,3 @@ def test_a_runbook_says_what_to_look_at_and_all_of_it_exists(page: Path) -> None
     assert all(find_spec(module) for module in re.findall(r"python -m ([\w.]+)", text))
     settings = {name.upper() for name in Settings.model_fields} | {"PROMETHEUS_RETENTION"}
     assert set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", text)) <= settings
-
-
-def test_promtool_parses_every_query_of_the_runbooks(tmp_path: Path) -> None:
-    lines = [line for page in RUNBOOKS for line in code_lines(page)]
-    queries = [line for line in lines if re.split(r"[ ;]", line)[0] not in COMMANDS]
-    records = [{"record": f"runbook:query:{number}", "expr": query} for number, query in enumerate(queries)]
-    file = tmp_path / "queries.yml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": records}]}, allow_unicode=True))
-    assert f"{len(records)} rules found" in promtool("check", "rules", "--lint=none", file)
