@@ -1,6 +1,5 @@
 """The durable queue between a 200 and the sinks: an SQLite file, synced to disk before anyone is answered."""
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -9,86 +8,67 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
 from prediction_service.errors import OutboxCorrupt, OutboxFull, OutboxUnavailable
+from prediction_service.outbox_file import SharedLock, connect, finish_replacement, replace, sync_folder
 from prediction_service.outbox_types import SINKS, NewEvent, QueuedEvent, RefusedEvent, SinkCounts
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY,  -- the newest row is never deleted, so that its seq is the number ever accepted
-    at REAL NOT NULL,
-    kind TEXT NOT NULL,
-    body BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS cursors (
-    sink TEXT PRIMARY KEY,
-    position INTEGER NOT NULL DEFAULT 0,
-    delivered INTEGER NOT NULL DEFAULT 0,
-    dead_lettered INTEGER NOT NULL DEFAULT 0,
-    skipped INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS dead_letters (
-    sink TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    at REAL NOT NULL,
-    kind TEXT NOT NULL,
-    body BLOB NOT NULL,
-    reason TEXT NOT NULL,
-    PRIMARY KEY (sink, seq)
-);
-"""
+REPLACE_SECONDS = 1.0  # between attempts to make a new file
+log = structlog.get_logger(__name__)
 
 
 class Outbox:
     """One connection to the outbox file; every process opens its own, after it was forked."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
-        """Open the file, and create it where there is none; raises OutboxCorrupt when it is not an outbox."""
+        """Open the file, and create it where there is none; raises OutboxCorrupt when it is not an outbox.
+
+        Waits for as long as another process holds it.
+        """
         self.path = path
         self._max_bytes = max_bytes
         self._unmeasured_bytes = max_bytes
+        self._next_replacement_at = 0.0
         self._guard = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_fd = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o644)
+        self._lock = SharedLock(path)
         try:
-            self._connection = self._connect()
+            with self._lock.held_at_last():
+                finish_replacement(path)
+                self._open()
+        except BaseException:
+            self._lock.close()
+            raise
+        self._queued_from = self._inode
+
+    def _open(self) -> None:
+        try:
+            self._connection = connect(self.path)
         except sqlite3.DatabaseError as error:
-            os.close(self._lock_fd)
             raise OutboxCorrupt(
-                f"outbox {path} cannot be read ({error}); restart the prediction service"
+                f"outbox {self.path} cannot be read ({error}); restart the prediction service"
             ) from error
         # While this connection is open the log is never deleted, so its descriptor stays the right one.
-        self._log_fd = os.open(path.with_name(path.name + "-wal"), os.O_RDWR)
-        _sync_folder(path.parent)
-        self._inode = path.stat().st_ino
+        self._log_fd = os.open(self.path.with_name(self.path.name + "-wal"), os.O_RDWR)
+        sync_folder(self.path.parent)
+        self._inode = os.stat(self.path).st_ino
         self._page_size: int = self._connection.execute("PRAGMA page_size").fetchone()[0]
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, timeout=10, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            # NORMAL: SQLite syncs at checkpoints; append() syncs the log itself, outside of the lock.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            with self._exclusive():
-                connection.executescript(SCHEMA)
-                connection.executemany(
-                    "INSERT OR IGNORE INTO cursors (sink) VALUES (?)", [(sink,) for sink in SINKS]
-                )
-        except sqlite3.DatabaseError:
-            connection.close()
-            raise
-        return connection
 
     def close(self) -> None:
         """Close the file."""
+        self._close_file()
+        self._lock.close()
+
+    def _close_file(self) -> None:
         self._connection.close()
         os.close(self._log_fd)
-        os.close(self._lock_fd)
 
     @property
     def replaced(self) -> bool:
         """Whether the file was set aside and another one stands in its place."""
         try:
-            return self.path.stat().st_ino != self._inode
+            return os.stat(self.path).st_ino != self._inode
         except OSError:
             return True
 
@@ -101,11 +81,20 @@ class Outbox:
             if self._unmeasured_bytes >= self._max_bytes // 1_000:  # the limit may be passed by a thousandth
                 self._refuse_when_full()
             self._connection.executemany("INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", rows)
+        self._sync()
+
+    def _sync(self) -> None:
+        """Force the log to disk, outside of the lock: while this process waits for the disk, others commit.
+
+        SQLite hides an error of its own syncs at a checkpoint, so one of ours follows every change of the file.
+        """
         try:
-            # Outside of the lock: while this process waits for the disk, others commit.
             os.fdatasync(self._log_fd)
         except OSError as error:
+            self._lock.writing_failed = True
             raise OutboxUnavailable(f"the outbox cannot be synced to disk: {error}") from error
+        if self.replaced:  # meanwhile; perhaps without this change
+            raise OutboxUnavailable("the outbox was replaced")
 
     def _refuse_when_full(self) -> None:
         if self._used_bytes() >= self._max_bytes:
@@ -120,6 +109,7 @@ class Outbox:
 
     def queued(self, sink: str, limit: int) -> list[QueuedEvent]:
         """The next events for a sink, in the order of their acceptance."""
+        self._queued_from = self._inode
         rows = self._connection.execute(
             "SELECT seq, at, kind, body FROM events "
             "WHERE seq > (SELECT position FROM cursors WHERE sink = ?) ORDER BY seq LIMIT ?",
@@ -128,10 +118,15 @@ class Outbox:
         return [QueuedEvent(*row) for row in rows]
 
     def settle(self, sink: str, events: Sequence[QueuedEvent], refused: Sequence[RefusedEvent]) -> None:
-        """Move a sink's cursor past these events: delivered, but for the refused, which become dead letters."""
+        """Move a sink's cursor past these events: delivered, but for the refused, which become dead letters.
+
+        Raises OutboxUnavailable when they were queued in a file that was replaced since, which numbers anew.
+        """
         reasons = {refusal.seq: refusal.reason for refusal in refused}
         dead = [(sink, e.seq, e.at, e.kind, e.body, reasons[e.seq]) for e in events if e.seq in reasons]
         with self._transaction():
+            if self._queued_from != self._inode:
+                raise OutboxUnavailable("the outbox was replaced")
             self._connection.executemany("INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)", dead)
             self._connection.execute(
                 "UPDATE cursors SET position = ?, delivered = delivered + ?, dead_lettered = dead_lettered + ? "
@@ -139,6 +134,7 @@ class Outbox:
                 (events[-1].seq, len(events) - len(dead), len(dead), sink),
             )
             self._forget_settled()
+        self._sync()
 
     def lag(self, sink: str) -> int:
         """How many accepted events lie past a sink's cursor; cheap at any backlog."""
@@ -202,44 +198,46 @@ class Outbox:
             yield name, QueuedEvent(seq, at, kind, body), reason
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        # Waiting in the kernel is fair; SQLite's own busy handler sleeps and can starve a writer for a second.
-        with self._guard:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
-
-    @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._exclusive():
+        with self._guard, self._lock.held():
+            self._use_sound_file()
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
                 self._roll_back()
-                raise _translated(error) from error
+                raise self._translated(error) from error
             except BaseException:
                 self._roll_back()
                 raise
 
+    def _use_sound_file(self) -> None:
+        """Open the file that is in use; make a new one if writing to it failed, or raise OutboxUnavailable."""
+        if self._lock.writing_failed:
+            if time.monotonic() < self._next_replacement_at:
+                raise OutboxUnavailable("the outbox failed to be written, and no new file could be made yet")
+            try:
+                replace(self.path)
+            except (OSError, sqlite3.Error) as error:
+                self._next_replacement_at = time.monotonic() + REPLACE_SECONDS
+                raise OutboxUnavailable(
+                    f"the outbox failed to be written, and no new file can be made: {error}"
+                ) from error
+            self._lock.writing_failed = False
+            log.warning("the outbox failed to be written and was replaced by a new file", outbox=str(self.path))
+        if self.replaced:
+            self._close_file()
+            self._open()
+
+    def _translated(self, error: sqlite3.Error) -> OutboxFull | OutboxUnavailable:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_FULL:
+            return OutboxFull("the disk that holds the outbox is full")
+        if code is not None and code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT):
+            self._lock.writing_failed = True
+        return OutboxUnavailable(f"the outbox cannot be written: {error}")
+
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make sure that new files are found in their folder after a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _translated(error: sqlite3.Error) -> OutboxFull | OutboxUnavailable:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-        return OutboxFull("the disk that holds the outbox is full")
-    return OutboxUnavailable(f"the outbox cannot be written: {error}")

@@ -8,6 +8,8 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from prediction_service.outbox import Outbox
+from prediction_service.outbox_file import SharedLock
 from sextant.infrastructure.event_store import EventStore
 from tests.processes import Program, Services, wait_until
 
@@ -118,3 +120,26 @@ def test_a_stopped_service_finishes_what_it_has_begun(services):
     assert set(load.acknowledged) <= set(store.prediction_ids())
     store.close()
     assert relay.stop() == 0
+
+
+def test_a_frozen_process_that_holds_the_outbox_stops_no_request_for_good(services):
+    services.prediction(PREDICTION_WORKERS="1").start()
+    lock = SharedLock(services.data_dir / "outbox" / "outbox.db")
+    with lock.held():
+        answer = requests.post(f"{services.prediction_url}/predict", json=TRIP, timeout=60)
+        assert answer.status_code == 503
+        assert "another process has held the outbox" in answer.json()["detail"]
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert requests.get(f"{services.prediction_url}/healthz", timeout=60).ok
+        ready = requests.get(f"{services.prediction_url}/readyz", timeout=60)
+        assert (ready.status_code, "outbox" in ready.text) == (503, True)
+    assert requests.post(f"{services.prediction_url}/predict", json=TRIP, timeout=60).ok
+
+
+def test_workers_that_start_while_the_outbox_is_held_wait_for_it(services):
+    lock = SharedLock(Outbox(services.data_dir / "outbox" / "outbox.db", 1 << 20).path)
+    prediction = services.prediction()
+    with lock.held():
+        prediction.start(wait=False)
+        wait_until(lambda: "waiting for the outbox" in prediction.log.read_text(), "the service to say why")
+    prediction.wait_ready()

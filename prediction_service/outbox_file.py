@@ -1,0 +1,210 @@
+"""The files of an outbox: the lock that its processes share, and a new file for one that failed to be written.
+
+After a failed sync the kernel may forget what it could not write, and the next sync succeeds without it (see
+docs/decisions/outbox.md). So a file whose writing failed once is never trusted again: all processes refuse until
+what it holds stands in a new file.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import structlog
+
+from prediction_service.errors import OutboxUnavailable
+from prediction_service.outbox_types import SINKS
+
+LOCK_SECONDS = 2.0
+POLL_SECONDS = 0.001
+SOUND, FAILED = b".", b"!"
+PARTS = ("-wal", "-shm", "")
+log = structlog.get_logger(__name__)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY,  -- the newest row is never deleted, so that its seq is the number ever accepted
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS cursors (
+    sink TEXT PRIMARY KEY,
+    position INTEGER NOT NULL DEFAULT 0,
+    delivered INTEGER NOT NULL DEFAULT 0,
+    dead_lettered INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead_letters (
+    sink TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (sink, seq)
+);
+"""
+
+
+class SharedLock:
+    """One writer at a time, among all processes of an outbox, and their note that writing to it failed."""
+
+    def __init__(self, outbox: Path) -> None:
+        self._path = outbox.with_name(outbox.name + ".lock")
+        self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+        if os.fstat(self._descriptor).st_size == 0:
+            os.pwrite(self._descriptor, SOUND, 0)  # the note has its place, also on a disk that is full by then
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock; raises OutboxUnavailable when another process keeps it for LOCK_SECONDS."""
+        if not self._taken():
+            waited = self._queue() if threading.current_thread() is threading.main_thread() else self._poll()
+            if not waited:
+                raise OutboxUnavailable(f"another process has held the outbox for {LOCK_SECONDS:g} s")
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    @contextmanager
+    def held_at_last(self) -> Iterator[None]:
+        """Hold the lock, however long another process keeps it."""
+        while True:
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(self.held())
+                except OutboxUnavailable as error:
+                    log.warning("waiting for the outbox", reason=str(error))
+                    continue
+                yield
+                return
+
+    def _taken(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _queue(self) -> bool:
+        """Wait in the kernel, which is fair and twice as fast; only an alarm ends that, in the main thread."""
+        before = signal.signal(signal.SIGALRM, _give_up)
+        signal.setitimer(signal.ITIMER_REAL, LOCK_SECONDS)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        except TimeoutError:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # it may have been given at the last moment
+            return False
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        return True
+
+    def _poll(self) -> bool:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not self._taken():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
+
+    @property
+    def writing_failed(self) -> bool:
+        """Whether any process could not write or sync the outbox that is in use."""
+        return os.pread(self._descriptor, 1, 0) == FAILED
+
+    @writing_failed.setter
+    def writing_failed(self, value: bool) -> None:
+        os.pwrite(self._descriptor, FAILED if value else SOUND, 0)
+
+
+def connect(outbox: Path) -> sqlite3.Connection:
+    """A connection to the file, which is created where there is none; raises sqlite3.DatabaseError.
+
+    Whoever calls holds the lock.
+    """
+    connection = sqlite3.connect(outbox, isolation_level=None, timeout=10, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # NORMAL: SQLite syncs at checkpoints; append() syncs the log itself, outside of the lock.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(SCHEMA)
+        connection.executemany("INSERT OR IGNORE INTO cursors (sink) VALUES (?)", [(sink,) for sink in SINKS])
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection
+
+
+def replace(outbox: Path) -> None:
+    """Put all that is sound in a file into a new one in its place; raises OSError or sqlite3.Error.
+
+    Whoever calls holds the lock, and may try again. A copy is opened, not the file: SQLite then checks the log's
+    checksums and takes what was written without a gap, which holds everything that was ever acknowledged.
+    """
+    copy, building = _beside(outbox, ".copy"), _beside(outbox, ".building")
+    try:
+        for part in ("", "-wal"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(_beside(outbox, part), _beside(copy, part))
+        building.unlink(missing_ok=True)
+        connection = sqlite3.connect(copy, isolation_level=None)
+        try:
+            connection.execute("VACUUM INTO ?", (str(building),))
+        finally:
+            connection.close()
+        _sync(building)
+        building.rename(_beside(outbox, ".new"))
+        sync_folder(outbox.parent)
+        finish_replacement(outbox)
+    finally:
+        building.unlink(missing_ok=True)
+        for part in PARTS:
+            _beside(copy, part).unlink(missing_ok=True)
+
+
+def finish_replacement(outbox: Path) -> None:
+    """Take the new file in use where there is one; it is whole, and what stands in its place is not needed.
+
+    Whoever calls holds the lock. A power cut in between changes nothing: the next process goes on here.
+    """
+    new = _beside(outbox, ".new")
+    if new.exists():
+        for part in PARTS:  # the log first: it must never meet a file that it is not of
+            _beside(outbox, part).unlink(missing_ok=True)
+        sync_folder(outbox.parent)
+        new.rename(outbox)
+        sync_folder(outbox.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that new files are found in their folder after a power cut."""
+    _sync(folder)
+
+
+def _give_up(*_: object) -> None:
+    raise TimeoutError
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)

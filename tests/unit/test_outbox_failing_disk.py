@@ -1,0 +1,197 @@
+"""A disk that fails once: what was acknowledged survives a power cut, though later syncs say that all is well."""
+
+import errno
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from prediction_service import outbox as outbox_module
+from prediction_service import outbox_file
+from prediction_service.errors import OutboxUnavailable
+from prediction_service.outbox import Outbox
+from prediction_service.outbox_file import SharedLock, finish_replacement
+from prediction_service.outbox_types import NewEvent, RefusedEvent
+
+LIMIT = 10 << 20
+
+
+@dataclass
+class Disk:
+    """What a power cut leaves of each file, as Linux has it: what a failed sync could not write is forgotten."""
+
+    failing: bool = False
+    written: dict[int, bytes] = field(default_factory=dict)
+    forgotten: dict[int, dict[int, int]] = field(default_factory=dict)
+    """Bytes by inode and position, which no later sync writes unless they have changed."""
+
+    def sync(self, descriptor: int) -> None:
+        status, path = os.fstat(descriptor), os.readlink(f"/proc/self/fd/{descriptor}")
+        if not Path(path).is_file():
+            return
+        now, before = Path(path).read_bytes(), self.written.get(status.st_ino, b"")
+        forgotten = self.forgotten.setdefault(status.st_ino, {})
+        if self.failing:
+            forgotten |= {i: byte for i, byte in enumerate(now) if i >= len(before) or byte != before[i]}
+            raise OSError(errno.EIO, "Input/output error")
+        found = bytearray(now)
+        for i, byte in list(forgotten.items()):
+            if i < len(found) and found[i] == byte:
+                found[i] = before[i] if i < len(before) else 0
+            else:
+                del forgotten[i]
+        self.written[status.st_ino] = bytes(found)
+
+    def after_a_power_cut(self, folder: Path, elsewhere: Path) -> Path:
+        """The files of a folder as they are found afterwards; those that were never synced here, as they are."""
+        shutil.copytree(folder, elsewhere, ignore=shutil.ignore_patterns("*-shm"))
+        for path in folder.iterdir():
+            if path.stat().st_ino in self.written:
+                (elsewhere / path.name).write_bytes(self.written[path.stat().st_ino])
+        return elsewhere
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+    monkeypatch.setattr(os, "fdatasync", disk.sync)
+    monkeypatch.setattr(os, "fsync", disk.sync)
+    monkeypatch.setattr(outbox_module, "REPLACE_SECONDS", 0.0)
+    return disk
+
+
+@pytest.fixture
+def outbox(tmp_path: Path, disk: Disk) -> Outbox:
+    return Outbox(tmp_path / "box" / "outbox.db", LIMIT)
+
+
+def accepted(outbox: Outbox, *bodies: bytes) -> list[bytes]:
+    """Those that were acknowledged."""
+    done = []
+    for body in bodies:
+        try:
+            outbox.append([NewEvent("prediction", body)])
+        except OutboxUnavailable:
+            continue
+        done.append(body)
+    return done
+
+
+def queued(outbox: Outbox) -> list[bytes]:
+    return [event.body for event in outbox.queued("mongodb", 1_000)]
+
+
+def test_what_is_acknowledged_after_a_failed_sync_survives_a_power_cut(
+    outbox: Outbox, disk: Disk, tmp_path: Path
+) -> None:
+    acknowledged = accepted(outbox, b"1", b"2")
+    disk.failing = True
+    assert accepted(outbox, b"lost") == []
+    disk.failing = False
+    acknowledged += accepted(outbox, b"3", b"4")
+    assert acknowledged == [b"1", b"2", b"3", b"4"]
+    found = Outbox(disk.after_a_power_cut(tmp_path / "box", tmp_path / "later") / "outbox.db", LIMIT)
+    assert set(acknowledged) <= set(queued(found))
+
+
+def test_every_process_refuses_until_a_new_file_can_be_made(outbox: Outbox, disk: Disk) -> None:
+    other = Outbox(outbox.path, LIMIT)
+    disk.failing = True
+    assert accepted(outbox, b"1") == []
+    for process in (other, outbox, other):
+        with pytest.raises(OutboxUnavailable, match="no new file can be made"):
+            process.check_writable()
+    disk.failing = False
+    assert accepted(other, b"2") == [b"2"]
+    assert accepted(outbox, b"3") == [b"3"]
+    assert queued(other)[-2:] == queued(outbox)[-2:] == [b"2", b"3"]
+    assert other.counts()["mongodb"].conserved
+
+
+def test_attempts_to_make_a_new_file_are_not_made_at_every_request(
+    outbox: Outbox, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "REPLACE_SECONDS", 3_600.0)
+    disk.failing = True
+    accepted(outbox, b"1", b"2")
+    disk.failing = False
+    with pytest.raises(OutboxUnavailable, match="could be made yet"):
+        outbox.check_writable()
+
+
+def test_events_that_were_read_from_a_file_before_are_not_settled_in_the_new_one(
+    outbox: Outbox, disk: Disk
+) -> None:
+    accepted(outbox, b"1")
+    relay = Outbox(outbox.path, LIMIT)
+    read = relay.queued("mongodb", 10)
+    disk.failing = True
+    accepted(outbox, b"2")
+    disk.failing = False
+    accepted(outbox, b"3")
+    assert relay.replaced
+    with pytest.raises(OutboxUnavailable, match="replaced"):
+        relay.settle("mongodb", read, [])
+    relay.settle("mongodb", relay.queued("mongodb", 10), [])
+    assert relay.counts()["mongodb"].conserved
+    assert queued(relay) == []
+
+
+def test_dead_letters_and_counts_are_kept(outbox: Outbox, disk: Disk) -> None:
+    accepted(outbox, b"1", b"2", b"3")
+    first, *_ = outbox.queued("mongodb", 2)
+    outbox.settle("mongodb", outbox.queued("mongodb", 2), [RefusedEvent(first.seq, "no")])
+    before = outbox.counts()
+    disk.failing = True
+    accepted(outbox, b"4")
+    disk.failing = False
+    outbox.check_writable()
+    assert [(event.body, reason) for _, event, reason in outbox.dead_letters()] == [(b"1", "no")]
+    assert outbox.counts()["mongodb"].delivered == before["mongodb"].delivered == 1
+
+
+def test_a_process_that_ends_while_the_new_file_is_put_in_place_loses_nothing(outbox: Outbox) -> None:
+    acknowledged = accepted(outbox, b"1", b"2")
+    new = outbox.path.with_name("outbox.db.new")
+    outbox._connection.execute("VACUUM INTO ?", (str(new),))
+    outbox.path.with_name("outbox.db-wal").unlink()
+    assert queued(Outbox(outbox.path, LIMIT)) == acknowledged
+    assert not new.exists()
+    finish_replacement(outbox.path)  # nothing to do
+
+
+def test_a_half_made_file_is_of_no_consequence(outbox: Outbox) -> None:
+    acknowledged = accepted(outbox, b"1")
+    outbox.path.with_name("outbox.db.building").write_bytes(b"half")
+    assert queued(Outbox(outbox.path, LIMIT)) == acknowledged
+
+
+def test_a_relay_notices_too_that_the_disk_failed(outbox: Outbox, disk: Disk) -> None:
+    accepted(outbox, b"1")
+    read = outbox.queued("mongodb", 1)
+    disk.failing = True
+    with pytest.raises(OutboxUnavailable, match="Input/output error"):
+        outbox.settle("mongodb", read, [])
+    disk.failing = False
+    outbox.check_writable()
+    assert outbox.replaced is False
+    assert outbox.counts()["mongodb"].conserved
+
+
+def test_a_process_that_holds_the_lock_for_good_stops_no_other_for_good(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_file, "LOCK_SECONDS", 0.05)
+    frozen = SharedLock(outbox.path)
+    with frozen.held(), pytest.raises(OutboxUnavailable, match="another process has held the outbox"):
+        outbox.check_writable()
+    outbox.check_writable()
+
+
+def test_an_outbox_that_was_deleted_acknowledges_into_a_new_one(outbox: Outbox) -> None:
+    accepted(outbox, b"1")
+    outbox.path.unlink()
+    assert accepted(outbox, b"2") == [b"2"]
+    assert queued(Outbox(outbox.path, LIMIT)) == [b"2"]
