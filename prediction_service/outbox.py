@@ -4,12 +4,13 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
+from prediction_service.dead_letters import DeadLetter, DeadLetters
 from prediction_service.errors import OutboxCorrupt, OutboxFull, OutboxUnavailable
 from prediction_service.outbox_file import SharedLock, connect, finish_replacement, replace, sync_folder
 from prediction_service.outbox_types import SINKS, NewEvent, QueuedEvent, RefusedEvent, SinkCounts
@@ -49,6 +50,7 @@ class Outbox:
             raise OutboxCorrupt(
                 f"outbox {self.path} cannot be read ({error}); restart the prediction service"
             ) from error
+        self._dead_letters = DeadLetters(self._connection, self.overflow)
         # While this connection is open the log is never deleted, so its descriptor stays the right one.
         self._log_fd = os.open(self.path.with_name(self.path.name + "-wal"), os.O_RDWR)
         sync_folder(self.path.parent)
@@ -97,7 +99,7 @@ class Outbox:
             raise OutboxUnavailable("the outbox was replaced")
 
     def _refuse_when_full(self) -> None:
-        if self._used_bytes() >= self._max_bytes:
+        if self._used_bytes() - self._dead_letters.bytes_used() >= self._max_bytes:
             self._unmeasured_bytes = self._max_bytes  # so that the next append looks again
             raise OutboxFull(f"the outbox has reached its limit of {self._max_bytes} bytes")
         self._unmeasured_bytes = 0
@@ -123,11 +125,11 @@ class Outbox:
         Raises OutboxUnavailable when they were queued in a file that was replaced since, which numbers anew.
         """
         reasons = {refusal.seq: refusal.reason for refusal in refused}
-        dead = [(sink, e.seq, e.at, e.kind, e.body, reasons[e.seq]) for e in events if e.seq in reasons]
+        dead = [DeadLetter(sink, event, reasons[event.seq]) for event in events if event.seq in reasons]
         with self._transaction():
             if self._queued_from != self._inode:
                 raise OutboxUnavailable("the outbox was replaced")
-            self._connection.executemany("INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)", dead)
+            self._dead_letters.add(dead)
             self._connection.execute(
                 "UPDATE cursors SET position = ?, delivered = delivered + ?, dead_lettered = dead_lettered + ? "
                 "WHERE sink = ?",
@@ -191,11 +193,32 @@ class Outbox:
         with self._guard:
             return self._used_bytes()
 
-    def dead_letters(self, sink: str | None = None) -> Iterator[tuple[str, QueuedEvent, str]]:
-        """Dead letters as (sink, event, reason), oldest first."""
-        query = "SELECT sink, seq, at, kind, body, reason FROM dead_letters WHERE ? IN (sink, '*') ORDER BY seq"
-        for name, seq, at, kind, body, reason in self._connection.execute(query, (sink or "*",)):
-            yield name, QueuedEvent(seq, at, kind, body), reason
+    @property
+    def overflow(self) -> Path:
+        """The file of the dead letters for which the outbox has no room."""
+        return self.path.with_name(f"{self.path.stem}.dead-letters.jsonl")
+
+    def dead_letters(self, sink: str | None = None) -> Iterator[DeadLetter]:
+        """Dead letters of one sink or of all, oldest first."""
+        return self._dead_letters.read(sink)
+
+    def dead_letter_bytes(self) -> int:
+        """Bytes of the file that hold dead letters; they leave the events their limit."""
+        with self._guard:
+            return self._dead_letters.bytes_used()
+
+    def redeliver(self, letters: Collection[DeadLetter]) -> None:
+        """Queue dead letters again for every sink; raises OutboxFull, OutboxUnavailable."""
+        with self._transaction():
+            self._refuse_when_full()
+            self._dead_letters.queue_again(letters)
+        self._sync()
+
+    def forget(self, letters: Collection[DeadLetter]) -> None:
+        """Delete dead letters."""
+        with self._transaction():
+            self._dead_letters.remove(letters)
+        self._sync()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -205,7 +228,7 @@ class Outbox:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 self._roll_back()
                 raise self._translated(error) from error
             except BaseException:
@@ -230,7 +253,7 @@ class Outbox:
             self._close_file()
             self._open()
 
-    def _translated(self, error: sqlite3.Error) -> OutboxFull | OutboxUnavailable:
+    def _translated(self, error: Exception) -> OutboxFull | OutboxUnavailable:
         code = getattr(error, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_FULL:
             return OutboxFull("the disk that holds the outbox is full")
@@ -241,3 +264,9 @@ class Outbox:
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+if __name__ == "__main__":
+    from prediction_service.outbox_command import main
+
+    raise SystemExit(main())

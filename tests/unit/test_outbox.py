@@ -82,7 +82,8 @@ def test_a_refused_event_becomes_a_dead_letter_with_its_reason(outbox):
     outbox.append(events(2))
     queued = outbox.queued("mongodb", 2)
     outbox.settle("mongodb", queued, [RefusedEvent(queued[1].seq, "too odd")])
-    (sink, event, reason) = next(outbox.dead_letters("mongodb"))
+    letter = next(outbox.dead_letters("mongodb"))
+    sink, event, reason = letter.sink, letter.event, letter.reason
     assert (sink, event.body, reason) == ("mongodb", queued[1].body, "too odd")
     assert outbox.counts()["mongodb"].dead_lettered == 1
 

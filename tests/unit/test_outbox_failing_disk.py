@@ -148,7 +148,7 @@ def test_dead_letters_and_counts_are_kept(outbox: Outbox, disk: Disk) -> None:
     accepted(outbox, b"4")
     disk.failing = False
     outbox.check_writable()
-    assert [(event.body, reason) for _, event, reason in outbox.dead_letters()] == [(b"1", "no")]
+    assert [(letter.event.body, letter.reason) for letter in outbox.dead_letters()] == [(b"1", "no")]
     assert outbox.counts()["mongodb"].delivered == before["mongodb"].delivered == 1
 
 
