@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from prediction_service.errors import InvalidInput, UnknownModel
+from prediction_service.errors import InvalidInput, RecordTooLarge, UnknownModel
 from prediction_service.metrics import Metrics
 from prediction_service.openapi import specification
 from prediction_service.records import Record, parse_feedback
@@ -22,7 +22,7 @@ from sextant.infrastructure.settings import Settings
 
 MAX_BODY_BYTES = 4 << 20
 SHOWN = {"name", "version", "task", "target", "classes", "metrics", "data_source", "data_period", "feature_schema"}
-STATUSES = {UnknownModel: 404, Rejected: 422, Retryable: 503}
+STATUSES = {UnknownModel: 404, RecordTooLarge: 413, Rejected: 422, Retryable: 503}
 log = structlog.get_logger(__name__)
 
 

@@ -1,6 +1,6 @@
 """Errors of the prediction service, placed in the shared tree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sextant.contracts.errors import Fatal, Rejected, Retryable
@@ -28,6 +28,21 @@ class InvalidInput(Rejected):
     def __init__(self, detail: str, errors: Sequence[dict[str, Any]] = ()) -> None:
         super().__init__(detail)
         self.errors = list(errors)
+
+
+class RecordTooLarge(Rejected):
+    """Events beyond the limit for one; `errors` names each by its index in the request, with its size."""
+
+    def __init__(self, sizes: Mapping[int, int], limit: int) -> None:
+        self.errors = [
+            {"record": index, "detail": f"{size:,} bytes as stored, more than {limit:,}"}
+            for index, size in sizes.items()
+        ]
+        first = next(iter(sizes))
+        super().__init__(
+            f"record {first} takes {sizes[first]:,} bytes as stored, more than the limit of {limit:,} "
+            f"(MAX_RECORD_BYTES); {len(sizes)} such, and nothing of the request was stored"
+        )
 
 
 class UnpredictableRecord(Rejected):

@@ -20,7 +20,7 @@ ERRORS = {
     "400": "The body is not JSON",
     "401": "No valid API key (where keys are set)",
     "404": "No such model",
-    "413": "The body is too large",
+    "413": "The body is too large, or a record of it, which is named",
     "415": "The body is not application/json",
     "422": "Fields that do not fit the schema, each named",
     "503": "The outbox is full: nothing was stored; retry after Retry-After seconds",

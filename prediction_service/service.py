@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import orjson
 import uuid_utils
 
-from prediction_service.errors import InvalidInput
+from prediction_service.errors import InvalidInput, RecordTooLarge
 from prediction_service.live_models import LiveModels
-from prediction_service.outbox_types import NewEvent
+from prediction_service.outbox_types import EventKind, NewEvent
 from prediction_service.predictor import ModelOutput
 from prediction_service.records import Feedback, ModelInterface, Record
 from sextant.contracts.events import Prediction, Target, stored_time
@@ -42,12 +42,14 @@ class PredictionService:
         events: EventLog,
         default_model: str,
         *,
+        max_record_bytes: int,
         clock: Callable[[], datetime] = utc_now,
         new_id: Callable[[], str] = new_prediction_id,
     ) -> None:
         self.models = models
         self._events = events
         self._default_model = default_model
+        self._max_record_bytes = max_record_bytes
         self._clock = clock
         self._new_id = new_id
 
@@ -56,7 +58,7 @@ class PredictionService:
         return self.models[name or self._default_model]
 
     def predict(self, model: ModelInterface, records: Sequence[Record]) -> list[Prediction]:
-        """Answer all records or none; raises UnpredictableRecord, OutboxFull or OutboxUnavailable."""
+        """Answer all records or none; raises UnpredictableRecord, RecordTooLarge or OutboxFull."""
         began = time.perf_counter()
         outputs = model.predictor.predict([record.features for record in records])
         milliseconds = round((time.perf_counter() - began) * 1_000, 3)
@@ -65,7 +67,7 @@ class PredictionService:
             self._prediction(model, record, output, now, milliseconds)
             for record, output in zip(records, outputs, strict=True)
         ]
-        self._events.append([NewEvent("prediction", orjson.dumps(p.to_dict())) for p in predictions])
+        self._append("prediction", predictions)
         return predictions
 
     def _prediction(
@@ -84,11 +86,18 @@ class PredictionService:
         )
 
     def take_feedback(self, items: Sequence[Feedback]) -> list[Target]:
-        """Accept all targets or none; raises UnknownModel, InvalidInput, OutboxFull or OutboxUnavailable."""
+        """Accept all targets or none; raises UnknownModel, InvalidInput, RecordTooLarge or as predict()."""
         now = self._clock()
         targets = [self._target(item, now) for item in items]
-        self._events.append([NewEvent("target", orjson.dumps(target.to_dict())) for target in targets])
+        self._append("target", targets)
         return targets
+
+    def _append(self, kind: EventKind, items: Sequence[Prediction | Target]) -> None:
+        bodies = [orjson.dumps(item.to_dict()) for item in items]
+        limit = self._max_record_bytes
+        if too_large := {index: len(body) for index, body in enumerate(bodies) if len(body) > limit}:
+            raise RecordTooLarge(too_large, limit)
+        self._events.append([NewEvent(kind, body) for body in bodies])
 
     def _target(self, item: Feedback, now: datetime) -> Target:
         manifest = self.model(item.model).manifest

@@ -25,7 +25,7 @@ def application() -> Flask:
     models.watch()
     outbox = Outbox(settings.outbox_file, settings.outbox_max_bytes)
     atexit.register(outbox.close)
-    service = PredictionService(models, outbox, settings.default_model)
+    service = PredictionService(models, outbox, settings.default_model, max_record_bytes=settings.max_record_bytes)
 
     def outbox_problem() -> str | None:
         try:

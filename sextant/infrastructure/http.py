@@ -1,18 +1,21 @@
 """How every HTTP service of Sextant reads JSON and answers errors: RFC 9457 problem details."""
 
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Request, Response
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from sextant.contracts.errors import Retryable, SextantError
 
 RETRY_AFTER_SECONDS = "5"
+DRAIN_BYTES, DRAIN_STEP_BYTES, DRAIN_SECONDS = 64 << 20, 64 << 10, 5.0
 log = structlog.get_logger(__name__)
 
 
@@ -44,10 +47,23 @@ def read_json(request: Request) -> Any:
     # The plain header is what nearly all clients send; parsing it would take longer than parsing the body.
     if request.content_type != "application/json" and request.mimetype != "application/json":
         raise Problem(415, f"send application/json, not {request.mimetype or 'a body without a content type'}")
+    body = _body(request)
     try:
-        return orjson.loads(request.get_data(cache=False))
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Problem(400, f"the body is not valid JSON: {error}") from None
+
+
+def _body(request: Request) -> bytes:
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        limit = request.max_content_length or 0
+        raise Problem(413, f"the body is longer than {limit:,} bytes, the limit for a request") from None
+    except HTTPException:
+        raise
+    except Exception as error:  # noqa: BLE001 - the server's own errors for what a client sent: a wrong chunk, a cut
+        raise Problem(400, f"the body cannot be read: {type(error).__name__}") from None
 
 
 def answer_errors_as_problems(
@@ -59,8 +75,19 @@ def answer_errors_as_problems(
     """
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(Exception, _internal_problem)
+    app.after_request(_read_what_an_error_left)
     for kind, status in statuses.items():
         app.register_error_handler(kind, partial(_domain_problem, status))
+
+
+def _read_what_an_error_left(response: Response) -> Response:
+    """Discard the rest of a refused body: a connection that is closed over it is reset, and the answer lost."""
+    if response.status_code >= 400 and request.environ.get("wsgi.input_terminated"):
+        stream, deadline, left = request.environ["wsgi.input"], time.monotonic() + DRAIN_SECONDS, DRAIN_BYTES
+        with suppress(Exception):  # a body that cannot be read is refused already
+            while left > 0 and time.monotonic() < deadline and (read := stream.read(DRAIN_STEP_BYTES)):
+                left -= len(read)
+    return response
 
 
 def _domain_problem(status: int, error: SextantError) -> Response:

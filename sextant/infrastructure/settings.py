@@ -37,6 +37,12 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="Folder of models, outbox, reports and logs")
     outbox_path: Path | None = Field(None, description="The outbox file (default: DATA_DIR/outbox/outbox.db)")
     outbox_max_bytes: int = Field(1 << 30, ge=1 << 16, description="Size in bytes at which /predict answers 503")
+    max_record_bytes: int = Field(
+        64 << 10,
+        ge=1 << 10,
+        le=2 << 20,  # MongoDB's BSON of it takes up to seven times as much, and no document beyond 16 MiB
+        description="Size in bytes, as stored, beyond which a record or target is refused with 413",
+    )
     monitoring_max_backlog: int = Field(
         50_000, ge=100, description="Events that monitoring may lag behind before the relay skips ahead"
     )

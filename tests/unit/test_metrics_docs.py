@@ -56,7 +56,7 @@ class NullLog:
 
 def prediction_client(models_dir: Path) -> FlaskClient:
     metrics = Metrics(at_scrape=[ProcessesCollector(os.getpid()), CpuPrice(0.04)])
-    service = PredictionService(LiveModels(models_dir), NullLog(), "taxi")
+    service = PredictionService(LiveModels(models_dir), NullLog(), "taxi", max_record_bytes=1_000)
     return create_app(load_settings(), service, metrics).test_client()
 
 

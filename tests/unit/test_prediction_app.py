@@ -53,8 +53,9 @@ def metrics():
 
 
 def make_client(models, log, metrics, **settings):
-    service = PredictionService(models, log, "taxi")
-    return create_app(load_settings(**settings), service, metrics).test_client()
+    loaded = load_settings(**settings)
+    service = PredictionService(models, log, "taxi", max_record_bytes=loaded.max_record_bytes)
+    return create_app(loaded, service, metrics).test_client()
 
 
 @pytest.fixture
@@ -161,6 +162,38 @@ def test_what_is_no_request_gets_the_right_4xx_and_is_not_stored(client, log, bo
         assert (answer.status_code, answer.mimetype) == (status, PROBLEM), path
         assert answer.json["detail"]
     assert log.events == []
+
+
+def test_a_record_beyond_the_limit_is_named_with_its_size_and_nothing_of_the_list_is_stored(client, log):
+    blob = {**TRIP, "prediction_id": "a", "x": [0] * 40_000}
+    answer = client.post("/predict", json=[TRIP, blob, TRIP, {**blob, "prediction_id": "b"}])
+    assert (answer.status_code, answer.mimetype) == (413, PROBLEM)
+    assert [error["record"] for error in answer.json["errors"]] == [1, 3]
+    assert "record 1 takes 80," in answer.json["detail"]
+    assert "more than the limit of 65,536 (MAX_RECORD_BYTES)" in answer.json["detail"]
+    assert log.events == []
+
+
+def test_the_limit_is_a_setting_and_counts_the_event_as_it_is_stored(models, log, metrics):
+    record = {**TRIP, "prediction_id": "a"}
+    make_client(models, log, metrics).post("/predict", json={**record, "x": "y" * 1_000})
+    size = len(log.events[0].body)
+    client = make_client(models, log, metrics, max_record_bytes=size + 50)  # its time and latency vary in length
+    assert client.post("/predict", json={**record, "x": "y" * 1_000}).status_code == 200
+    assert client.post("/predict", json={**record, "x": "y" * 1_100}).status_code == 413
+
+
+def test_feedback_beyond_the_limit_is_refused_as_a_whole(models, log, metrics):
+    client = make_client(models, log, metrics, max_record_bytes=1_024)
+    long = {"prediction_id": "a", "target": "x" * 1_000, "model": "iris"}
+    answer = client.post("/feedback", json=[{"prediction_id": "b", "target": 1}, long])
+    assert (answer.status_code, [error["record"] for error in answer.json["errors"]]) == (413, [1])
+    assert log.events == []
+
+
+def test_a_body_that_is_too_long_is_told_the_limit(client):
+    answer = client.post("/predict", data=b"x" * 10_000_000, content_type="application/json")
+    assert "longer than 4,194,304 bytes" in answer.json["detail"]
 
 
 def test_deeply_nested_context_is_refused(client, log):
@@ -338,7 +371,7 @@ def test_the_documentation_says_that_predict_takes_the_default_model_s_record_an
 
 
 def test_readiness_names_what_fails(models, log, metrics):
-    service = PredictionService(models, log, "taxi")
+    service = PredictionService(models, log, "taxi", max_record_bytes=1_000)
     client = create_app(load_settings(), service, metrics, lambda: "the disk is full").test_client()
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json["failing"]) == (503, {"outbox": "the disk is full"})

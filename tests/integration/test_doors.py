@@ -1,0 +1,75 @@
+"""What a client's bytes may do to the real servers: each gets an answer that says what is wrong, never a 500."""
+
+import json
+import socket
+from http.client import HTTPConnection
+
+import pytest
+
+from tests.processes import Services
+
+TRIP = {"PULocationID": "1", "DOLocationID": "2", "trip_distance": 2.0}
+HEAD = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%sTransfer-Encoding: chunked\r\n\r\n"
+WRONG_CHUNKS = {
+    "size that is no number": b"zz\r\n{}\r\n0\r\n\r\n",
+    "chunk without its end": b"2\r\n{}XX0\r\n\r\n",
+    "negative size": b"-1\r\n{}\r\n0\r\n\r\n",
+    "cut off": b"ff\r\n{",
+}
+Door = tuple[int, bytes]
+
+
+@pytest.fixture
+def doors(services: Services) -> dict[str, Door]:
+    """Port and path of each service's POST route."""
+    prediction, monitoring = services.prediction().start(wait=False), services.monitoring()
+    monitoring.ready = lambda: _listens(services.ports["monitoring"])  # without MongoDB it is not ready
+    monitoring.start(wait=False)
+    prediction.wait_ready()
+    monitoring.wait_ready()
+    return {
+        "prediction": (services.ports["prediction"], b"/predict"),
+        "monitoring": (services.ports["monitoring"], b"/events"),
+    }
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answer_to(door: Door, chunks: bytes, headers: bytes = b"") -> bytes:
+    """All that comes back for a chunked body; the client then sends no more, but still reads."""
+    port, path = door
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(HEAD % (path, headers) + chunks)
+        client.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: client.recv(65_536), b""))
+
+
+def test_a_malformed_chunked_body_is_a_400_on_both_services(doors: dict[str, Door]) -> None:
+    for name, door in doors.items():
+        for case, chunks in WRONG_CHUNKS.items():
+            answer = answer_to(door, chunks)
+            assert answer.startswith(b"HTTP/1.1 400 "), (name, case, answer)
+            assert b"application/problem+json" in answer, (name, case)
+
+
+def test_a_body_of_any_size_gets_an_answer_instead_of_a_broken_connection(doors: dict[str, Door]) -> None:
+    chunked = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
+    for name, (port, path) in doors.items():
+        assert answer_to((port, path), chunked * 40 + b"0\r\n\r\n").startswith(b"HTTP/1.1 413 "), name
+        client = HTTPConnection("127.0.0.1", port, timeout=30)
+        client.request("POST", path.decode(), b"x" * (40 << 20), {"Content-Type": "application/json"})
+        response = client.getresponse()
+        assert (response.status, response.headers["Content-Type"]) == (413, "application/problem+json"), name
+        assert "the limit for a request" in json.loads(response.read())["detail"]
+        client.close()
+
+
+def test_a_big_body_that_is_refused_unread_is_answered_too(doors: dict[str, Door]) -> None:
+    port, _ = doors["prediction"]
+    client = HTTPConnection("127.0.0.1", port, timeout=30)
+    client.request("POST", "/models/nope/predict", b"x" * (40 << 20), {"Content-Type": "application/json"})
+    assert client.getresponse().status == 404
+    client.close()
