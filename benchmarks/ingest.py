@@ -37,6 +37,7 @@ WINDOW_ROWS = 2_000
 PER_POST = 50
 POSTS_PER_SECOND = 20
 SCRAPE_SECONDS = 0.5
+TOKEN = "the-secret-of-the-benchmark"  # noqa: S105 - of tests alone
 AT_REST = 0.4  # of one core; looking for new bundles without pause takes some of it
 NEVER, WITHOUT_PAUSE = "1000000", "0.01"
 
@@ -96,7 +97,7 @@ def stream(url: str, posts: list[bytes]) -> list[float]:
     """Send at the steady pace; seconds from when each POST was due to its answer."""
     seconds = []
     with requests.Session() as session:
-        session.headers["Content-Type"] = "application/json"
+        session.headers.update({"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"})
         began = time.perf_counter()
         for number, body in enumerate(posts):
             due = began + number / POSTS_PER_SECOND
@@ -154,6 +155,7 @@ def start_arm(stack: ExitStack, data_dir: Path, more: dict[str, str]) -> str:
     environment = {
         "DATA_DIR": str(data_dir),
         "MONITORING_PORT": str(port),
+        "EVENTS_TOKEN": TOKEN,
         "MONGODB_URI": f"mongodb://127.0.0.1:{free_port()}",
         "WINDOW_SIZE": str(WINDOW_ROWS),
         **more,

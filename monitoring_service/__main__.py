@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sextant.contracts.errors import BundleError, Fatal
 from sextant.contracts.model_bundle import load_bundle, model_names
+from sextant.infrastructure.events_token import events_token
 from sextant.infrastructure.settings import Settings, load_settings
 
 WRONG_SETUP = 2
@@ -26,7 +27,9 @@ def check(settings: Settings) -> None:
 def main() -> None:
     """Become gunicorn, or stop with one line."""
     try:
-        check(load_settings())
+        settings = load_settings()
+        check(settings)
+        events_token(settings)
     except Fatal as error:
         sys.stderr.write(f"monitoring service: {error}\n")
         sys.exit(WRONG_SETUP)

@@ -1,5 +1,6 @@
 """The monitoring service over HTTP: takes events, shows what the evaluations found."""
 
+import hmac
 from typing import Any
 
 from flask import Flask, Response, render_template, request
@@ -21,21 +22,27 @@ MAX_BODY_BYTES = 32 << 20
 STATUSES: dict[type[SextantError], int] = {WrongShape: 422, EmptyWindow: 409}
 
 
-def create_app(settings: Settings, service: MonitoringService, runbooks: Runbooks | None = None) -> Flask:
-    """The app around a service, whose threads the caller starts and stops."""
+def create_app(
+    settings: Settings, service: MonitoringService, events_token: str, runbooks: Runbooks | None = None
+) -> Flask:
+    """The app around a service, whose threads the caller starts and stops; events need the token."""
     app = Flask(__name__, template_folder="pages/templates")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     answer_errors_as_problems(app, STATUSES)
-    _add_event_route(app, service)
+    _add_event_route(app, service, events_token)
     _add_model_routes(app, settings, service)
     _add_operator_routes(app, service)
     _add_runbook_routes(app, runbooks or Runbooks())
     return app
 
 
-def _add_event_route(app: Flask, service: MonitoringService) -> None:
+def _add_event_route(app: Flask, service: MonitoringService, token: str) -> None:
     @app.post("/events")
     def take_events() -> Response:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), token.encode()):
+            detail = "only the relay may send events: its EVENTS_TOKEN must be that of the monitoring service"
+            raise Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
         return json_response(service.ingest(read_json(request)), 202)
 
 

@@ -1,15 +1,20 @@
 """Parses POST /events, each event alone, so that a malformed one is rejected and the others are accepted."""
 
-import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
+import orjson
+
+from monitoring_service.usable import LONGEST_ID, why_unusable
 from sextant.contracts.errors import Rejected
 from sextant.contracts.events import Prediction, Target
 
-LONGEST_ID = 200
 MAX_EVENTS = 100_000
+TIMES = {Prediction: "created_at", Target: "received_at"}
+REQUIRED = {
+    kind: [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING] for kind in TIMES
+}
 Event = TypeVar("Event", Prediction, Target)
 
 
@@ -34,20 +39,19 @@ class WrongShape(Rejected):
     """The body as a whole is not a batch of events."""
 
 
-def parse_batch(body: Any, models: Collection[str]) -> Batch:
-    """Events of known models in a decoded body; raises WrongShape when it is no batch at all."""
+def parse_batch(body: Any, models: Collection[str], max_bytes: int) -> Batch:
+    """Usable events of known models in a decoded body; raises WrongShape when it is no batch at all."""
     if not isinstance(body, dict):
         raise WrongShape('send an object: {"predictions": [...], "targets": [...]}')
     batch = Batch()
-    parsers: dict[str, Callable[[Any], None]] = {
-        "predictions": lambda item: _take(item, _prediction, batch.predictions, batch.rejected, models),
-        "targets": lambda item: _take(item, _target, batch.targets, batch.rejected, models),
-    }
-    if unknown := body.keys() - parsers.keys():
+    if unknown := body.keys() - {"predictions", "targets"}:
         raise WrongShape(f"unknown keys: {', '.join(sorted(map(str, unknown)))[:200]}")
-    for key, take in parsers.items():
-        for item in _items(body, key):
-            take(item)
+
+    def parse(kind: type[Event], item: Any) -> Event:
+        return _parse(kind, item, models, max_bytes)
+
+    _take(_items(body, "predictions"), lambda item: parse(Prediction, item), batch.predictions, batch.rejected)
+    _take(_items(body, "targets"), lambda item: parse(Target, item), batch.targets, batch.rejected)
     return batch
 
 
@@ -60,64 +64,29 @@ def _items(body: Mapping[str, Any], key: str) -> list[Any]:
     return items
 
 
-def _take(
-    item: Any,
-    parse: Callable[[Mapping[str, Any]], Event],
-    taken: list[Event],
-    rejected: list[Rejection],
-    models: Collection[str],
-) -> None:
-    try:
-        event = _checked(item, parse)
-        if event.model not in models:
-            raise ValueError(f"unknown model {event.model[:LONGEST_ID]!r}")
-        taken.append(event)
-    except KeyError as error:
-        rejected.append(Rejection(_id_of(item), f"{error.args[0]} is missing"))
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        rejected.append(Rejection(_id_of(item), str(error)[:300]))
+def _take(items: list[Any], parse: Callable[[Any], Event], taken: list[Event], rejected: list[Rejection]) -> None:
+    for item in items:
+        try:
+            taken.append(parse(item))
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            rejected.append(Rejection(_id_of(item), str(error)[:300]))
 
 
-def _checked(item: Any, parse: Callable[[Mapping[str, Any]], Event]) -> Event:
+def _parse(kind: type[Event], item: Any, models: Collection[str], max_bytes: int) -> Event:
     if not isinstance(item, dict):
         raise ValueError("an event is an object")
-    for name in ("prediction_id", "model"):
-        if not isinstance(item[name], str) or not 0 < len(item[name]) <= LONGEST_ID:
-            raise ValueError(f"{name} is not a text of 1 to {LONGEST_ID} characters")
-    return parse(item)
-
-
-def _prediction(item: Mapping[str, Any]) -> Prediction:
-    if not isinstance(item["features"], dict):
-        raise ValueError("features is not an object")
-    if not isinstance(item["model_version"], str):
-        raise ValueError("model_version is not a text")
-    if not isinstance(item["created_at"], str):
-        raise ValueError("created_at is not an ISO 8601 text")
-    _check_outcome("prediction", item["prediction"])
-    _check_probabilities(item.get("probabilities"))
-    return Prediction.from_dict(item)
-
-
-def _target(item: Mapping[str, Any]) -> Target:
-    if not isinstance(item["received_at"], str):
-        raise ValueError("received_at is not an ISO 8601 text")
-    _check_outcome("target", item["target"])
-    return Target.from_dict(item)
-
-
-def _check_outcome(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{name} is neither a number nor a text")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{name} is not finite")
-
-
-def _check_probabilities(value: Any) -> None:
-    if value is None:
-        return
-    if not isinstance(value, dict) or not all(isinstance(share, int | float) for share in value.values()):
-        raise ValueError("probabilities is not an object of numbers")
+    if (size := len(orjson.dumps(item))) > max_bytes:
+        raise ValueError(f"an event of {size:,} bytes, more than the limit of {max_bytes:,} (MAX_RECORD_BYTES)")
+    if missing := [name for name in REQUIRED[kind] if name not in item]:
+        raise ValueError(f"{', '.join(missing)} missing")
+    if not isinstance(item[TIMES[kind]], str):
+        raise ValueError(f"{TIMES[kind]} is not an ISO 8601 text")
+    event = kind.from_dict(item)
+    if reason := why_unusable(event):
+        raise ValueError(reason)
+    if event.model not in models:
+        raise ValueError(f"unknown model {event.model!r}")
+    return event
 
 
 def _id_of(item: Any) -> str | None:

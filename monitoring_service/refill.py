@@ -5,13 +5,14 @@ the relay skipped ahead of a backlog.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
 from monitoring_service.evaluator import Clock
 from monitoring_service.model_monitor import ModelMonitor
 from monitoring_service.monitors import Monitors
+from monitoring_service.usable import why_unusable
 from sextant.contracts.errors import StoreUnavailable
 from sextant.contracts.events import Prediction, Target
 from sextant.evaluation.window import Added
@@ -19,6 +20,7 @@ from sextant.evaluation.window import Added
 log = structlog.get_logger(__name__)
 
 RUNS_BETWEEN = 30
+Event = TypeVar("Event", Prediction, Target)
 
 
 class StoredEvents(Protocol):
@@ -64,7 +66,7 @@ class Refill:
         except Exception as error:  # noqa: BLE001  a document that is not ours must not stop the loop
             self._fail(f"{type(error).__name__}: {error}")
         else:
-            self._add(monitor, predictions, list(targets.values()))
+            self._add(monitor, _usable(monitor, predictions), _usable(monitor, targets.values()))
 
     def _add(self, monitor: ModelMonitor, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
         became = monitor.ingest(predictions, targets, self._clock())
@@ -76,3 +78,11 @@ class Refill:
         if reason != self._failure:
             log.warning("window not refilled from MongoDB, retrying", reason=reason)
         self._failure = reason
+
+
+def _usable(monitor: ModelMonitor, events: Iterable[Event]) -> list[Event]:
+    """Those that an evaluation can use: MongoDB may hold what others wrote."""
+    reasons = [(event, why_unusable(event)) for event in events]
+    if left_out := [reason for _, reason in reasons if reason]:
+        log.warning("stored events left out", model=monitor.name, events=len(left_out), reason=left_out[0])
+    return [event for event, reason in reasons if reason is None]

@@ -138,10 +138,10 @@ class MonitoringService:
 
     def ingest(self, body: Any) -> dict[str, Any]:
         """Take the events of a decoded POST /events body; raises WrongShape when it is no batch."""
-        batch = parse_batch(body, self.monitors.names())
+        batch = self._parse(body)
         if batch.rejected and self.monitors.has_new():  # published since the last evaluation
             self.monitors.follow()
-            batch = parse_batch(body, self.monitors.names())
+            batch = self._parse(body)
         became = self._add(batch)
         self._count(became, len(batch.rejected))
         return {
@@ -150,6 +150,9 @@ class MonitoringService:
             "too_old": became[Added.TOO_OLD],
             "rejected": batch.rejected,
         }
+
+    def _parse(self, body: Any) -> Batch:
+        return parse_batch(body, self.monitors.names(), self.settings.max_record_bytes)
 
     def _add(self, batch: Batch) -> Counter[Added]:
         became: Counter[Added] = Counter()

@@ -16,6 +16,7 @@ from prediction_service.relay_metrics import RelayMetrics
 from prediction_service.sinks import MongoSink, MonitoringSink
 from sextant.contracts.errors import Fatal
 from sextant.infrastructure.event_store import EventStore
+from sextant.infrastructure.events_token import events_token
 from sextant.infrastructure.logs import configure_logging
 from sextant.infrastructure.settings import Settings, load_settings
 
@@ -35,7 +36,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         Delivery(open_outbox, MongoSink(store), on_failure=metrics.count_failure),
         Delivery(
             open_outbox,
-            MonitoringSink(settings.monitoring_url),
+            MonitoringSink(settings.monitoring_url, events_token(settings)),
             max_backlog=settings.monitoring_max_backlog,
             on_failure=metrics.count_failure,
         ),

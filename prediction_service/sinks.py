@@ -78,10 +78,11 @@ class MonitoringSink:
 
     name = "monitoring"
 
-    def __init__(self, url: str, *, timeout: float = 5.0) -> None:
+    def __init__(self, url: str, token: str, *, timeout: float = 5.0) -> None:
         self._url = f"{url.rstrip('/')}/events"
         self._timeout = timeout
         self._session = requests.Session()
+        self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
 
     def deliver(self, events: Sequence[QueuedEvent]) -> list[RefusedEvent]:
         """Post the events; what monitoring rejects is returned with its reason."""
@@ -89,7 +90,8 @@ class MonitoringSink:
         if response.status_code == 202:
             return _rejected(events, response)
         if response.status_code not in UNACCEPTABLE:
-            raise SinkUnavailable(f"monitoring returned {response.status_code}")
+            hint = ": EVENTS_TOKEN is another there" if response.status_code == 401 else ""
+            raise SinkUnavailable(f"monitoring returned {response.status_code}{hint}")
         if len(events) == 1:
             return [
                 RefusedEvent(events[0].seq, f"monitoring returned {response.status_code}: {response.text[:200]}")
@@ -98,9 +100,8 @@ class MonitoringSink:
         return self.deliver(events[:half]) + self.deliver(events[half:])
 
     def _post(self, body: bytes) -> requests.Response:
-        headers = {"Content-Type": "application/json"}
         try:
-            return self._session.post(self._url, data=body, headers=headers, timeout=self._timeout)
+            return self._session.post(self._url, data=body, headers=self._headers, timeout=self._timeout)
         except requests.RequestException as error:
             raise SinkUnavailable(f"monitoring at {self._url}: {type(error).__name__}") from error
 

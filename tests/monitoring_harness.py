@@ -18,6 +18,7 @@ from sextant.evaluation.drift.calibration import Calibration
 from sextant.infrastructure.settings import Settings
 from tests.bundles import make_trips
 from tests.events import START, body_of, predictions_from, targets_from
+from tests.processes import AS_RELAY, TOKEN
 
 NOW = START + timedelta(hours=1)
 
@@ -44,7 +45,7 @@ class Harness:
 
     def __init__(self, settings: Settings, store: FakeStore) -> None:
         self.service = MonitoringService(settings, store, clock=lambda: NOW)
-        self.client: FlaskClient = create_app(settings, self.service).test_client()
+        self.client: FlaskClient = create_app(settings, self.service, TOKEN).test_client()
         self.evaluator = Evaluator(
             self.service.monitors,
             min_rows=settings.window_min_rows,
@@ -71,7 +72,7 @@ class Harness:
         self.monitor().learn(self.monitor().monitored, **found)
 
     def post(self, body: Any) -> dict[str, Any]:
-        response = self.client.post("/events", json=body)
+        response = self.client.post("/events", json=body, headers=AS_RELAY)
         assert response.status_code == 202, response.text
         answer: dict[str, Any] = response.json
         return answer

@@ -22,6 +22,8 @@ from tests.calibrations import find_thresholds, share
 RATE = Settings.model_fields["false_alarm_rate"].default
 ROOT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 60.0
+TOKEN = "the-secret-of-relay-and-monitoring"  # noqa: S105 - of tests alone
+AS_RELAY = {"Authorization": f"Bearer {TOKEN}"}
 NX = str(Path(sys.executable).with_name("nx-27017"))
 
 
@@ -64,6 +66,13 @@ def answers(url: str) -> bool:
         return requests.get(url, timeout=2).ok
     except requests.RequestException:
         return False
+
+
+def post_events(
+    url: str, body: object, *, timeout: float = 10.0, via: requests.Session | None = None
+) -> requests.Response:
+    """POST /events as the relay does."""
+    return (via or requests).post(f"{url}/events", json=body, headers=AS_RELAY, timeout=timeout)
 
 
 class Program:
@@ -133,6 +142,7 @@ class Services:
             "MONGODB_URI": self.mongodb_uri,
             "MONITORING_URL": self.monitoring_url,
             "PREDICTION_URL": self.prediction_url,
+            "EVENTS_TOKEN": TOKEN,
             **{f"{name.upper()}_PORT": str(port) for name, port in self.ports.items()},
         }
         self.programs: list[Program] = []

@@ -33,7 +33,7 @@ def to_frame(
     rows, ids = [], []
     for prediction in predictions:
         ids.append(prediction.prediction_id)
-        rows.append(_row(prediction, targets.get(prediction.prediction_id), beside))
+        rows.append(_row(prediction, targets.get(prediction.prediction_id), manifest, beside))
     frame = pd.DataFrame(rows, index=pd.Index(ids, name="prediction_id", dtype=object))
     wanted = [*names, PREDICTION, TARGET, *beside]
     for name in wanted:
@@ -43,12 +43,15 @@ def to_frame(
     return conform(frame[[*wanted, *(name for name in probabilities if name not in wanted)]], manifest)
 
 
-def _row(prediction: Prediction, target: Target | None, beside: Sequence[str]) -> dict[str, Any]:
-    probabilities = prediction.probabilities or {}
+def _row(
+    prediction: Prediction, target: Target | None, manifest: Manifest, beside: Sequence[str]
+) -> dict[str, Any]:
+    """Only columns that the manifest names: one event of a thousand other fields would make as many columns."""
+    features, probabilities, classes = prediction.features, prediction.probabilities or {}, manifest.classes or ()
     return {
-        **{f"{PROBABILITY_PREFIX}{name}": value for name, value in probabilities.items()},
-        **{name: category_of(prediction.context.get(name)) for name in beside},
-        **prediction.features,
+        **{f"{PROBABILITY_PREFIX}{name}": probabilities[name] for name in classes if name in probabilities},
+        **{name: category_of(features.get(name, prediction.context.get(name))) for name in beside},
+        **{name: features[name] for name in manifest.feature_schema.names if name in features},
         PREDICTION: prediction.prediction,
         TARGET: None if target is None else target.target,
     }

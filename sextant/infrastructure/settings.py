@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sextant.contracts.errors import SettingsError
@@ -87,6 +87,13 @@ class Settings(BaseSettings):
     api_keys: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), description="Comma-separated keys for the prediction service; empty: none is required"
     )
+    events_token: SecretStr | None = Field(
+        None, description="Secret by which monitoring knows the relay; without it, that of EVENTS_TOKEN_FILE"
+    )
+    events_token_file: Path | None = Field(
+        None,
+        description="File with this secret, made at the first start (default: DATA_DIR/secrets/events-token)",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
 
     bind_host: str = Field("127.0.0.1", description="Address that the services listen on")
@@ -126,6 +133,11 @@ class Settings(BaseSettings):
     def outbox_file(self) -> Path:
         """The outbox's SQLite file."""
         return self.outbox_path or self.data_dir / "outbox" / "outbox.db"
+
+    @property
+    def events_token_path(self) -> Path:
+        """The file of the secret that the relay and monitoring share."""
+        return self.events_token_file or self.data_dir / "secrets" / "events-token"
 
 
 def _parts(value: str) -> tuple[str, ...]:

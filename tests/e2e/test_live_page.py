@@ -7,7 +7,7 @@ import requests
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_trips
 from tests.events import body_of, predictions_from, targets_from
-from tests.processes import wait_until
+from tests.processes import post_events, wait_until
 
 PHONE = 390
 
@@ -23,7 +23,7 @@ def test_the_live_page_is_legible_without_data_and_names_what_drifted(services):
     rows = make_trips(400, seed=5, distance_factor=2.0)
     sent = predictions_from(rows, start=datetime.now(UTC) - timedelta(minutes=10))
     body = body_of(sent, targets_from(rows, sent, delay=1.0))
-    assert requests.post(f"{services.monitoring_url}/events", json=body, timeout=10).status_code == 202
+    assert post_events(services.monitoring_url, body).status_code == 202
     drift = f"{services.monitoring_url}/models/taxi/drift"
     wait_until(lambda: requests.get(drift, timeout=10).json().get("dataset_drift"), "the drift to be found")
 

@@ -5,8 +5,9 @@ import socket
 from http.client import HTTPConnection
 
 import pytest
+import requests
 
-from tests.processes import Services
+from tests.processes import AS_RELAY, Services, post_events, wait_until
 
 TRIP = {"PULocationID": "1", "DOLocationID": "2", "trip_distance": 2.0}
 HEAD = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%sTransfer-Encoding: chunked\r\n\r\n"
@@ -16,6 +17,8 @@ WRONG_CHUNKS = {
     "negative size": b"-1\r\n{}\r\n0\r\n\r\n",
     "cut off": b"ff\r\n{",
 }
+JSON = {"Content-Type": "application/json"}
+KEY = b"".join(f"{name}: {value}\r\n".encode() for name, value in AS_RELAY.items())
 Door = tuple[int, bytes]
 
 
@@ -38,7 +41,7 @@ def _listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def answer_to(door: Door, chunks: bytes, headers: bytes = b"") -> bytes:
+def answer_to(door: Door, chunks: bytes, headers: bytes) -> bytes:
     """All that comes back for a chunked body; the client then sends no more, but still reads."""
     port, path = door
     with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
@@ -50,7 +53,7 @@ def answer_to(door: Door, chunks: bytes, headers: bytes = b"") -> bytes:
 def test_a_malformed_chunked_body_is_a_400_on_both_services(doors: dict[str, Door]) -> None:
     for name, door in doors.items():
         for case, chunks in WRONG_CHUNKS.items():
-            answer = answer_to(door, chunks)
+            answer = answer_to(door, chunks, KEY)
             assert answer.startswith(b"HTTP/1.1 400 "), (name, case, answer)
             assert b"application/problem+json" in answer, (name, case)
 
@@ -58,9 +61,9 @@ def test_a_malformed_chunked_body_is_a_400_on_both_services(doors: dict[str, Doo
 def test_a_body_of_any_size_gets_an_answer_instead_of_a_broken_connection(doors: dict[str, Door]) -> None:
     chunked = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
     for name, (port, path) in doors.items():
-        assert answer_to((port, path), chunked * 40 + b"0\r\n\r\n").startswith(b"HTTP/1.1 413 "), name
+        assert answer_to((port, path), chunked * 40 + b"0\r\n\r\n", KEY).startswith(b"HTTP/1.1 413 "), name
         client = HTTPConnection("127.0.0.1", port, timeout=30)
-        client.request("POST", path.decode(), b"x" * (40 << 20), {"Content-Type": "application/json"})
+        client.request("POST", path.decode(), b"x" * (40 << 20), JSON | AS_RELAY)
         response = client.getresponse()
         assert (response.status, response.headers["Content-Type"]) == (413, "application/problem+json"), name
         assert "the limit for a request" in json.loads(response.read())["detail"]
@@ -70,6 +73,40 @@ def test_a_body_of_any_size_gets_an_answer_instead_of_a_broken_connection(doors:
 def test_a_big_body_that_is_refused_unread_is_answered_too(doors: dict[str, Door]) -> None:
     port, _ = doors["prediction"]
     client = HTTPConnection("127.0.0.1", port, timeout=30)
-    client.request("POST", "/models/nope/predict", b"x" * (40 << 20), {"Content-Type": "application/json"})
+    client.request("POST", "/models/nope/predict", b"x" * (40 << 20), JSON)
     assert client.getresponse().status == 404
     client.close()
+
+
+def test_relay_and_monitoring_agree_on_a_secret_of_their_own_making_and_nobody_else_gets_in(
+    services: Services,
+) -> None:
+    """The first start of both at once, with no setting for it."""
+    prediction, relay = services.prediction(EVENTS_TOKEN=""), services.relay(EVENTS_TOKEN="")
+    monitoring = services.monitoring(EVENTS_TOKEN="")
+    monitoring.ready = lambda: _listens(services.ports["monitoring"])
+    for program in (prediction, relay, monitoring):
+        program.start(wait=False)
+    for program in (prediction, relay, monitoring):
+        program.wait_ready()
+    assert post_events(services.monitoring_url, {}).status_code == 401
+    requests.post(f"{services.prediction_url}/predict", json=TRIP, timeout=10).raise_for_status()
+    drift = f"{services.monitoring_url}/models/taxi/drift"
+    wait_until(lambda: requests.get(drift, timeout=10).json()["window"]["rows"] == 1, "the relay to be let in")
+
+
+def test_a_relay_with_another_secret_keeps_its_events_until_it_has_the_right_one(services: Services) -> None:
+    monitoring = services.monitoring()
+    monitoring.ready = lambda: _listens(services.ports["monitoring"])
+    programs = [monitoring, services.prediction(), services.relay(EVENTS_TOKEN="not-the-right-one-at-all")]
+    for program in programs:
+        program.start(wait=False)
+    for program in programs:
+        program.wait_ready()
+    requests.post(f"{services.prediction_url}/predict", json=TRIP, timeout=10).raise_for_status()
+    log = programs[-1].log
+    wait_until(lambda: "monitoring returned 401" in log.read_text(), "the relay to be refused")
+    programs[-1].stop()
+    services.relay().start()
+    drift = f"{services.monitoring_url}/models/taxi/drift"
+    wait_until(lambda: requests.get(drift, timeout=10).json()["window"]["rows"] == 1, "the event to arrive")

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sextant.contracts.schema import Feature, FeatureSchema
 from tests.bundles import make_trips, publish_bundle
 from tests.events import body_of, predictions_from, targets_from
-from tests.processes import Services, answers, wait_until
+from tests.processes import Services, answers, post_events, wait_until
 
 SLOW = "TVD"
 """A stat test that resamples at every call, so that an evaluation lasts far longer than a POST."""
@@ -76,7 +76,7 @@ def test_events_are_taken_while_an_evaluation_is_under_way(services: Services) -
 
     def post() -> Span:
         body, began = next(batches), time.time()
-        response = session.post(f"{services.monitoring_url}/events", json=body, timeout=60)
+        response = post_events(services.monitoring_url, body, timeout=60, via=session)
         assert response.json()["accepted"] == 2 * EVENTS, response.text
         return Span(began, time.time())
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sextant.contracts.model_bundle import set_current
 from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
-from tests.processes import Program, Services, wait_until
+from tests.processes import Program, Services, post_events, wait_until
 
 WINDOW = {"WINDOW_SIZE": "400", "WINDOW_MIN_ROWS": "100", "EVALUATE_EVERY": "0.2"}
 NO_FALSE_ALARM = {"FALSE_ALARM_RATE": "0.0001"}  # the test is about the way, not about the rate
@@ -48,7 +48,7 @@ def _serves(services: Services) -> bool:
 
 
 def post(services: Services, body: dict[str, Any]) -> dict[str, Any]:
-    response = requests.post(f"{services.monitoring_url}/events", json=body, timeout=10)
+    response = post_events(services.monitoring_url, body)
     assert response.status_code == 202, response.text
     answer: dict[str, Any] = response.json()
     return answer

@@ -12,7 +12,7 @@ from sextant.contracts.events import Prediction, Target
 from sextant.infrastructure.event_store import EventStore
 from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
-from tests.processes import Program, Services, answers, free_port, wait_until
+from tests.processes import Program, Services, answers, free_port, post_events, wait_until
 
 SETTINGS = {"WINDOW_SIZE": "500", "WINDOW_MIN_ROWS": "100", "EVALUATE_EVERY": "0.1", "MULTIVARIATE_EVERY": "0.1"}
 BATCH = 50
@@ -72,7 +72,7 @@ def batches() -> list[tuple[list[Prediction], list[Target]]]:
 
 
 def send(url: str, predictions: list[Prediction], targets: list[Target]) -> None:
-    response = requests.post(f"{url}/events", json=body_of(predictions, targets), timeout=10)
+    response = post_events(url, body_of(predictions, targets))
     assert response.status_code == 202, response.text
 
 

@@ -144,7 +144,7 @@ def queued(*ids):
 
 
 def sink_with(session):
-    sink = MonitoringSink("http://monitoring.invalid")
+    sink = MonitoringSink("http://monitoring.invalid", "token")
     sink._session = session
     return sink
 
@@ -160,7 +160,7 @@ def test_what_monitoring_rejects_one_by_one_is_returned_with_its_reason():
     assert refused == [RefusedEvent(2, "unknown model")]
 
 
-@pytest.mark.parametrize("status", [404, 429, 500, 503])
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
 def test_any_other_failure_of_monitoring_is_tried_again(status):
     with pytest.raises(SinkUnavailable, match=str(status)):
         sink_with(FakeSession(status)).deliver(queued("poison"))

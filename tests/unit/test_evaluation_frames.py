@@ -61,8 +61,14 @@ def test_probabilities_have_a_column_for_each_class() -> None:
     asked = Prediction(
         "a", "iris", "v1", NOW, {"zone": "1"}, "setosa", probabilities={"setosa": 0.9, "other": 0.1}
     )
-    frame = to_frame([asked], {}, MANIFEST)
+    manifest = make_manifest(SCHEMA, task="classification", classes=("other", "setosa"))
+    frame = to_frame([asked], {}, manifest)
     assert frame.loc["a", ["probability_setosa", "probability_other"]].tolist() == [0.9, 0.1]
+
+
+def test_what_the_manifest_does_not_name_makes_no_column() -> None:
+    odd = Prediction("a", "taxi", "v1", NOW, {"zone": "1", "made_up": 1}, 5.0, probabilities={"made_up": 0.9})
+    assert set(to_frame([odd], {}, MANIFEST).columns) == {"zone", "distance", "prediction", "target"}
 
 
 def test_quality_is_a_share_of_all_rows() -> None:

@@ -5,6 +5,7 @@ import pytest
 from sextant.infrastructure.settings import Settings, load_settings
 from tests.bundles import publish_flowers, publish_trips
 from tests.monitoring_harness import FakeStore, Harness, trip_events
+from tests.processes import AS_RELAY
 
 
 @pytest.fixture
@@ -52,6 +53,38 @@ def test_a_model_that_was_published_a_moment_ago_is_known(harness: Harness, sett
 def test_a_wrong_body_is_a_problem_and_never_our_fault(
     harness: Harness, content: bytes, content_type: str, status: int
 ) -> None:
-    response = harness.client.post("/events", data=content, content_type=content_type)
+    response = harness.client.post("/events", data=content, content_type=content_type, headers=AS_RELAY)
     assert response.status_code == status
     assert response.mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer \xff"}])
+def test_only_who_knows_the_secret_may_send_events(harness: Harness, header: dict[str, str]) -> None:
+    response = harness.client.post("/events", json=trip_events(3), headers=header)
+    assert (response.status_code, response.mimetype) == (401, "application/problem+json")
+    assert "EVENTS_TOKEN" in response.json["detail"]
+    assert harness.drift()["window"]["rows"] == 0
+
+
+def test_whatever_else_is_sent_the_evaluation_goes_on(harness: Harness) -> None:
+    body = trip_events(150)
+    good = body["predictions"][0]
+    odd = [
+        {"context": 5},
+        {"features": {f"made-up-{number}": number for number in range(2_000)}},
+        {"features": dict.fromkeys(good["features"], "text")},
+        {"features": dict.fromkeys(good["features"])},
+        {"probabilities": {"setosa": 0.5}},
+        {"prediction": "text"},
+        {"created_at": "1970-01-01T00:00:00Z"},
+        {"context": {"payment_type": [[], {}]}},
+    ]
+    body["predictions"] += [{**good, "prediction_id": f"odd-{n}", **change} for n, change in enumerate(odd)]
+    body["targets"].append({**body["targets"][0], "prediction_id": "odd-1", "target": "text"})
+    assert [rejected["prediction_id"] for rejected in harness.post(body)["rejected"]] == ["odd-0"]
+    harness.evaluator.run()
+    harness.together.run()
+    assert harness.drift()["evaluated_at"]
+    assert set(harness.monitor().snapshot().frame().columns) == set(
+        harness.monitor().monitored.manifest.feature_schema.names
+    ) | {"prediction", "target", "payment_type"}

@@ -16,6 +16,7 @@ from sextant.infrastructure.settings import Settings, load_settings
 from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
 from tests.monitoring_harness import NOW, FakeStore, Harness, trip_events
+from tests.processes import TOKEN
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
@@ -175,7 +176,7 @@ def test_readiness_names_what_is_missing_and_liveness_does_not_care(harness: Har
 
 def test_a_started_service_becomes_ready_calibrates_and_stops(settings: Settings) -> None:
     service = MonitoringService(settings, FakeStore(), clock=lambda: NOW)
-    client = create_app(settings, service).test_client()
+    client = create_app(settings, service, TOKEN).test_client()
     service.start()
     try:
         assert _soon(lambda: client.get("/readyz").status_code == 200)

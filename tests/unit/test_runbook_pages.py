@@ -44,7 +44,7 @@ def client(service: MonitoringService, tmp_path: Path) -> FlaskClient:
 
 
 def client_of(service: MonitoringService, runbooks: Path) -> FlaskClient:
-    return create_app(service.settings, service, Runbooks(runbooks)).test_client()
+    return create_app(service.settings, service, "", Runbooks(runbooks)).test_client()
 
 
 def test_an_alert_has_its_runbook_as_a_page_with_tables(client: FlaskClient) -> None:
