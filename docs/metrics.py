@@ -30,7 +30,7 @@ SIZES: Mapping[str, int] = {
     "features": 10,
     "segments": 6,
     "measures": len(REGRESSION) + 1,
-    "outcomes": 4,
+    "outcomes": 5,
     "checks": 3,
     "sinks": len(SINKS),
     "buckets": len(LATENCY_BUCKETS) + 3,

@@ -87,7 +87,7 @@ class MonitoringMetrics:
         self._errors.labels(model, feature).inc()
 
     def count_events(self, outcome: str, number: int) -> None:
-        """So many events were accepted, duplicate, too_old or rejected."""
+        """So many events were accepted, duplicate, too_old, in_future or rejected."""
         self._events.labels(outcome).inc(number)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from sextant.contracts.events import Prediction, Target
+from sextant.contracts.events import Prediction, Target, is_in_future
 from sextant.contracts.model_bundle import Manifest, ModelBundle
 from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds
 from sextant.evaluation.drift.multivariate import DomainClassifier
@@ -162,15 +162,21 @@ class ModelMonitor:
     def ingest(
         self, predictions: Sequence[Prediction], targets: Sequence[Target], now: datetime
     ) -> Counter[Added]:
-        """Add events to the window, with the lock held for moments only; says what became of them."""
-        became: Counter[Added] = Counter()
-        for start in range(0, len(predictions), INGEST_CHUNK):
+        """Add events to the window, with the lock held for moments only; says what became of them.
+
+        One from the future would keep its place until then, and the rows of the present out, so it stays outside;
+        a refill takes it once its time has come.
+        """
+        made = [prediction for prediction in predictions if not is_in_future(prediction.created_at, now)]
+        arrived = [target for target in targets if not is_in_future(target.received_at, now)]
+        ahead = len(predictions) + len(targets) - len(made) - len(arrived)
+        became: Counter[Added] = Counter({Added.IN_FUTURE: ahead} if ahead else {})
+        for start in range(0, len(made), INGEST_CHUNK):
             with self._lock:
-                chunk = predictions[start : start + INGEST_CHUNK]
-                became.update(self._window.add_prediction(prediction, now) for prediction in chunk)
-        for start in range(0, len(targets), INGEST_CHUNK):
+                became.update(map(self._window.add_prediction, made[start : start + INGEST_CHUNK]))
+        for start in range(0, len(arrived), INGEST_CHUNK):
             with self._lock:
-                became.update(self._window.add_target(target) for target in targets[start : start + INGEST_CHUNK])
+                became.update(map(self._window.add_target, arrived[start : start + INGEST_CHUNK]))
         return became
 
     def snapshot(self) -> Snapshot:

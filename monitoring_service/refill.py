@@ -5,6 +5,7 @@ the relay skipped ahead of a backlog.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 import structlog
@@ -14,7 +15,7 @@ from monitoring_service.model_monitor import ModelMonitor
 from monitoring_service.monitors import Monitors
 from monitoring_service.usable import why_unusable
 from sextant.contracts.errors import StoreUnavailable
-from sextant.contracts.events import Prediction, Target
+from sextant.contracts.events import CLOCK_TOLERANCE, Prediction, Target
 from sextant.evaluation.window import Added
 
 log = structlog.get_logger(__name__)
@@ -26,8 +27,8 @@ Event = TypeVar("Event", Prediction, Target)
 class StoredEvents(Protocol):
     """The part of sextant.infrastructure.event_store.EventStore that a refill needs."""
 
-    def latest(self, model: str, count: int) -> list[Prediction]:
-        """The model's newest predictions."""
+    def latest(self, model: str, count: int, *, until: datetime) -> list[Prediction]:
+        """The model's newest predictions up to a moment."""
 
     def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
         """The targets that have arrived for these predictions."""
@@ -59,7 +60,8 @@ class Refill:
 
     def _try(self, monitor: ModelMonitor) -> None:
         try:
-            predictions = self._store.latest(monitor.name, self._window_size)
+            until = self._clock() + CLOCK_TOLERANCE  # rows from the future would leave none of the present
+            predictions = self._store.latest(monitor.name, self._window_size, until=until)
             targets = self._store.targets_for(prediction.prediction_id for prediction in predictions)
         except StoreUnavailable as error:
             self._fail(str(error))

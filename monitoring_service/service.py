@@ -144,10 +144,13 @@ class MonitoringService:
             batch = self._parse(body)
         became = self._add(batch)
         self._count(became, len(batch.rejected))
+        if ahead := became[Added.IN_FUTURE]:
+            log.warning("events from the future stay out of the window: a clock is wrong", events=ahead)
         return {
             "accepted": became[Added.ACCEPTED],
             "duplicates": became[Added.DUPLICATE],
             "too_old": became[Added.TOO_OLD],
+            "in_future": became[Added.IN_FUTURE],
             "rejected": batch.rejected,
         }
 

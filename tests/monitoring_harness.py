@@ -1,7 +1,7 @@
 """A monitoring service without threads and without MongoDB: the test runs its tasks."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -31,10 +31,11 @@ class FakeStore:
         self.targets = {target.prediction_id: target for target in targets}
         self.away = False
 
-    def latest(self, model: str, count: int) -> list[Prediction]:
+    def latest(self, model: str, count: int, *, until: datetime) -> list[Prediction]:
         if self.away:
             raise StoreUnavailable("MongoDB: refused")
-        return [prediction for prediction in self.predictions if prediction.model == model][-count:]
+        found = [p for p in self.predictions if p.model == model and p.created_at <= until]
+        return sorted(found, key=lambda prediction: prediction.created_at)[-count:]
 
     def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
         return {key: self.targets[key] for key in prediction_ids if key in self.targets}

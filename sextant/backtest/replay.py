@@ -138,7 +138,7 @@ class History:
             yield from ((prediction, targets.get(prediction.prediction_id)) for prediction in chunk)
 
     def _take(self, prediction: Prediction, target: Target | None) -> None:
-        self._window.add_prediction(prediction, prediction.created_at)
+        self._window.add_prediction(prediction)
         self.versions[prediction.model_version] += 1
         if target is not None:
             self._to_come[prediction.prediction_id] = target

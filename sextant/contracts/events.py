@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Value = float | int | str | None
 """A feature's value: a finite number, a category, or missing."""
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far ahead of now a moment may lie: clocks differ a little."""
 
 PREDICTION_ID = r"^[\x21-\x7e]{1,128}$"
 """What a prediction's id looks like: visible ASCII characters."""
@@ -24,6 +27,11 @@ def stored_time(moment: datetime | str) -> datetime:
     """The UTC datetime as MongoDB stores it: truncated to milliseconds, so that it is identical on every path."""
     utc = as_utc(moment)
     return utc.replace(microsecond=utc.microsecond // 1_000 * 1_000)
+
+
+def is_in_future(moment: datetime, now: datetime) -> bool:
+    """Whether it lies so far ahead that a clock must be wrong."""
+    return moment > now + CLOCK_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,13 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple, Self
 
-from sextant.contracts.events import PREDICTION_ID, stored_time
+from sextant.contracts.events import PREDICTION_ID, is_in_future, stored_time
 from sextant.contracts.schema import Task
 
 LONGEST_CLASS = 1_000
-CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,7 @@ def _received_at(text: str, now: datetime) -> datetime | None:
     except (ValueError, OverflowError) as error:
         reason = "has no time zone" if "no time zone" in str(error) else "is not an ISO 8601 time"
         raise ValueError(f"received_at {reason}: {_short(text)}") from None
-    if moment > now + CLOCK_TOLERANCE:
+    if is_in_future(moment, now):
         raise ValueError(f"received_at lies in the future: {_short(text)}")
     return moment
 

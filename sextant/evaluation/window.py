@@ -3,14 +3,11 @@
 from bisect import insort
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from statistics import median
 
 from sextant.contracts.events import Prediction, Target
-
-CLOCK_TOLERANCE = timedelta(minutes=5)
-"""A prediction from further in the future is ordered as if it came from here: its clock is wrong."""
 
 
 class Added(Enum):
@@ -19,6 +16,7 @@ class Added(Enum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     TOO_OLD = "too_old"
+    IN_FUTURE = "in_future"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +66,12 @@ class Window:
     def __len__(self) -> int:
         return len(self._order)
 
-    def add_prediction(self, prediction: Prediction, now: datetime) -> Added:
+    def add_prediction(self, prediction: Prediction) -> Added:
         """Take a prediction; one that is older than a full window's oldest stays outside."""
         identifier = prediction.prediction_id
         if identifier in self._predictions:
             return Added.DUPLICATE
-        place = (min(prediction.created_at, now + CLOCK_TOLERANCE), identifier)
+        place = (prediction.created_at, identifier)
         if len(self._order) >= self._size and place < self._order[0]:
             return Added.TOO_OLD
         insort(self._order, place)

@@ -119,10 +119,11 @@ class EventStore:
                 else:
                     skip(found)
 
-    def latest(self, model: str, count: int) -> list[Prediction]:
-        """The model's newest `count` predictions, oldest of them first, less documents that are none."""
+    def latest(self, model: str, count: int, *, until: datetime) -> list[Prediction]:
+        """The model's newest `count` predictions up to this second, oldest first, less documents that are none."""
+        query = {"model": model, "created_at": {"$lt": whole_seconds(until, until)["$lt"]}}
         with _translated():
-            cursor = self._db.predictions.find({"model": model}).sort("created_at", DESCENDING).limit(count)
+            cursor = self._db.predictions.find(query).sort("created_at", DESCENDING).limit(count)
             found = [read(Prediction, document) for document in cursor]
         return [prediction for prediction in found if isinstance(prediction, Prediction)][::-1]
 

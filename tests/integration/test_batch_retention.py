@@ -156,7 +156,7 @@ def test_the_newest_predictions_stay_for_monitorings_window_however_old(
         said = capsys.readouterr().out
         assert told in said
         assert f"keeps {WINDOW_SIZE} for monitoring's window" in said
-    newest = [prediction.prediction_id for prediction in store.latest("taxi", 99)]
+    newest = [prediction.prediction_id for prediction in store.latest("taxi", 99, until=datetime.now(UTC))]
     assert newest == [f"old{number}" for number in range(3, WINDOW_SIZE + 3)]
 
 

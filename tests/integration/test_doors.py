@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 import pytest
 import requests
 
-from tests.processes import AS_RELAY, Services, post_events, wait_until
+from tests.processes import AS_RELAY, TOKEN, Services, post_events, wait_until
 
 TRIP = {"PULocationID": "1", "DOLocationID": "2", "trip_distance": 2.0}
 HEAD = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%sTransfer-Encoding: chunked\r\n\r\n"
@@ -98,7 +98,7 @@ def test_relay_and_monitoring_agree_on_a_secret_of_their_own_making_and_nobody_e
 def test_a_relay_with_another_secret_keeps_its_events_until_it_has_the_right_one(services: Services) -> None:
     monitoring = services.monitoring()
     monitoring.ready = lambda: _listens(services.ports["monitoring"])
-    programs = [monitoring, services.prediction(), services.relay(EVENTS_TOKEN="not-the-right-one-at-all")]
+    programs = [monitoring, services.prediction(), services.relay(EVENTS_TOKEN=TOKEN[::-1])]
     for program in programs:
         program.start(wait=False)
     for program in programs:

@@ -45,7 +45,9 @@ def prediction(number: int, **changes) -> Prediction:
 
 def test_a_prediction_comes_back_as_it_was_stored(store):
     store.add_predictions([prediction(1, probabilities={"a": 0.25, "b": 0.75})])
-    assert store.latest("taxi", 5) == [prediction(1, probabilities={"a": 0.25, "b": 0.75})]
+    assert store.latest("taxi", 5, until=NOON + timedelta(days=1)) == [
+        prediction(1, probabilities={"a": 0.25, "b": 0.75})
+    ]
 
 
 def test_what_is_sent_twice_is_stored_once(store):
@@ -65,7 +67,7 @@ def test_a_window_is_cut_to_the_millisecond_even_where_the_server_compares_secon
 
 def test_the_latest_are_the_newest_of_the_model_oldest_first(store):
     store.add_predictions([prediction(number, model="taxi" if number % 2 else "iris") for number in range(10)])
-    assert [p.prediction_id for p in store.latest("taxi", 3)] == ["p5", "p7", "p9"]
+    assert [p.prediction_id for p in store.latest("taxi", 3, until=NOON + timedelta(days=1))] == ["p5", "p7", "p9"]
 
 
 def test_the_last_target_received_for_a_prediction_counts(store):
@@ -92,7 +94,7 @@ def test_a_document_that_is_no_prediction_is_named_or_handed_over_and_the_rest_i
     skipped: list[Refusal] = []
     found = [p.prediction_id for p in store.between("taxi", NOON, end, skip=skipped.append)]
     assert (found, [refusal.prediction_id for refusal in skipped]) == (["p1", "p3"], ["odd"])
-    assert [p.prediction_id for p in store.latest("taxi", 5)] == ["p1", "p3"]
+    assert [p.prediction_id for p in store.latest("taxi", 5, until=NOON + timedelta(days=1))] == ["p1", "p3"]
 
 
 def test_ids_that_are_stored_are_told_with_their_model(store):
@@ -157,7 +159,7 @@ def test_without_a_server_every_call_says_that_mongodb_is_away():
         store.ensure_indexes,
         lambda: store.add_predictions([prediction(1)]),
         lambda: store.add_targets([Target("a", "taxi", 1.0, NOON)]),
-        lambda: store.latest("taxi", 1),
+        lambda: store.latest("taxi", 1, until=NOON + timedelta(days=1)),
         lambda: list(store.between("taxi", NOON, NOON)),
         lambda: store.targets_for(["a"]),
     ]

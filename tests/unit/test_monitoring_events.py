@@ -21,8 +21,8 @@ def harness(settings: Settings) -> Harness:
 
 def test_events_are_taken_once_however_often_they_are_sent(harness: Harness) -> None:
     body = trip_events(50)
-    assert harness.post(body) == {"accepted": 75, "duplicates": 0, "too_old": 0, "rejected": []}
-    assert harness.post(body) == {"accepted": 0, "duplicates": 75, "too_old": 0, "rejected": []}
+    assert harness.post(body) == {"accepted": 75, "duplicates": 0, "too_old": 0, "in_future": 0, "rejected": []}
+    assert harness.post(body) == {"accepted": 0, "duplicates": 75, "too_old": 0, "in_future": 0, "rejected": []}
     assert harness.drift()["window"]["rows"] == 50
 
 

@@ -1,5 +1,6 @@
 import json
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from monitoring_service.refill import RUNS_BETWEEN
 from monitoring_service.service import MonitoringService, PeriodicTask
 from monitoring_service.views import drift_view
 from sextant.contracts.errors import BundleError
+from sextant.contracts.events import Target
 from sextant.contracts.model_bundle import MANIFEST, REFERENCE, ModelBundle
 from sextant.infrastructure.settings import Settings, load_settings
 from tests.bundles import make_trips, publish_trips
@@ -154,6 +156,28 @@ def test_an_event_that_reached_only_mongodb_is_picked_up_before_long(settings: S
     for _ in range(RUNS_BETWEEN):
         harness.service.refill.run()
     assert harness.drift()["window"]["rows"] == 70
+
+
+def test_rows_dated_in_the_future_keep_no_row_of_the_present_out(settings: Settings) -> None:
+    """The window holds 300: as many from the future, live and stored, once filled it for good."""
+    ahead = predictions_from(make_trips(300), start=NOW + timedelta(days=1), prefix="ahead")
+    stored = predictions_from(make_trips(200), start=NOW - timedelta(minutes=30), prefix="stored")
+    harness = Harness(settings, FakeStore([*stored, *ahead]))
+    assert harness.post(body_of(ahead))["in_future"] == 300
+    harness.service.refill.run()
+    assert harness.drift()["window"]["rows"] == 200
+    assert harness.post(body_of(predictions_from(make_trips(100), start=NOW)))["accepted"] == 100
+    for _ in range(RUNS_BETWEEN):
+        harness.service.refill.run()
+    assert harness.drift()["window"]["rows"] == 300
+
+
+def test_a_target_dated_in_the_future_does_not_keep_a_later_one_out(harness: Harness) -> None:
+    (made,) = predictions_from(make_trips(1))
+    harness.post(body_of([made], [Target(made.prediction_id, "taxi", 9.0, NOW + timedelta(days=1))]))
+    harness.post(body_of((), [Target(made.prediction_id, "taxi", 5.0, NOW)]))
+    (target,) = harness.monitor().snapshot().rows.targets.values()
+    assert target.target == 5.0
 
 
 def test_a_store_that_fails_after_the_refill_leaves_the_service_ready(settings: Settings) -> None:

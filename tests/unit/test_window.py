@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sextant.contracts.events import Prediction, Target
-from sextant.evaluation.window import CLOCK_TOLERANCE, Added, Window
+from sextant.evaluation.window import Added, Window
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def filled(events: list[Prediction | Target], size: int) -> Window:
     window = Window(size)
     for event in events:
         if isinstance(event, Prediction):
-            window.add_prediction(event, NOON)
+            window.add_prediction(event)
         else:
             window.add_target(event)
     return window
@@ -56,15 +56,15 @@ def test_predictions_of_the_same_moment_are_ordered_by_id() -> None:
 
 def test_a_prediction_that_is_known_is_a_duplicate() -> None:
     window = Window(5)
-    assert window.add_prediction(prediction(1), NOON) is Added.ACCEPTED
+    assert window.add_prediction(prediction(1)) is Added.ACCEPTED
     revision = window.revision
-    assert window.add_prediction(prediction(1), NOON) is Added.DUPLICATE
+    assert window.add_prediction(prediction(1)) is Added.DUPLICATE
     assert window.revision == revision
 
 
 def test_a_prediction_older_than_a_full_window_stays_outside() -> None:
     window = filled([prediction(number) for number in range(5, 8)], size=3)
-    assert window.add_prediction(prediction(1), NOON) is Added.TOO_OLD
+    assert window.add_prediction(prediction(1)) is Added.TOO_OLD
     assert len(window) == 3
 
 
@@ -84,26 +84,13 @@ def test_the_newest_target_of_a_prediction_counts_in_whichever_order_they_come()
 def test_early_targets_are_bounded_by_the_window_size() -> None:
     window = filled([target(number) for number in range(100)], size=10)
     for number in range(100):
-        window.add_prediction(prediction(number), NOON)
+        window.add_prediction(prediction(number))
     assert set(window.rows("v1").targets) == {f"p{number:05}" for number in range(90, 100)}
 
 
 def test_the_target_of_a_prediction_that_left_the_window_is_forgotten() -> None:
     window = filled([prediction(1), target(1), prediction(2), prediction(3)], size=2)
     assert window.rows("v1").targets == {}
-
-
-def test_a_clock_that_is_a_day_ahead_does_not_block_the_window() -> None:
-    window = Window(2)
-    for number in range(3):
-        window.add_prediction(prediction(number, at=NOON + timedelta(days=1, seconds=number)), NOON)
-    later = NOON + CLOCK_TOLERANCE + timedelta(minutes=1)
-    for number in (10, 11):
-        assert (
-            window.add_prediction(prediction(number, at=later + timedelta(seconds=number)), later)
-            is Added.ACCEPTED
-        )
-    assert ids(window) == ["p00010", "p00011"]
 
 
 def test_rows_of_another_version_are_counted_and_not_mixed_in() -> None:
