@@ -8,10 +8,11 @@ from pathlib import Path
 
 import structlog
 
+from prediction_service.errors import ModelUnavailable, UnknownModel
 from prediction_service.live_models import LiveModels
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_recovery import set_aside_if_corrupt
-from sextant.contracts.errors import Fatal
+from sextant.contracts.errors import Fatal, SettingsError
 from sextant.infrastructure.logs import configure_logging
 from sextant.infrastructure.settings import Settings, child_environment, load_settings
 
@@ -20,7 +21,13 @@ log = structlog.get_logger(__name__)
 
 def prepare(settings: Settings) -> Path:
     """Verify models and outbox and empty the metrics folder, which is returned; raises Fatal."""
-    LiveModels(settings.models_dir)[settings.default_model]
+    models = LiveModels(settings.models_dir, settings.trusted_types)
+    try:
+        models[settings.default_model]
+    except UnknownModel as error:
+        raise SettingsError(f"DEFAULT_MODEL: {error}") from None
+    except ModelUnavailable as error:
+        log.error("the default model cannot be served", reason=str(error))
     aside = set_aside_if_corrupt(settings.outbox_file, time.time())
     if aside:
         log.critical(

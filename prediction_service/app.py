@@ -110,9 +110,11 @@ def _add_information_routes(
     @app.get("/readyz")
     def readyz() -> Response:
         problem = outbox_problem()
-        failing = {"outbox": problem} if problem else {}
+        failing = {f"model {name}": reason for name, reason in service.models.broken.items()}
+        if problem:  # without the outbox nothing is served; a broken model leaves the others
+            failing["outbox"] = problem
         return json_response(
-            {"status": "not ready" if failing else "ready", "failing": failing}, 503 if failing else 200
+            {"status": "not ready" if problem else "ready", "failing": failing}, 503 if problem else 200
         )
 
     @app.get("/metrics")
@@ -122,7 +124,7 @@ def _add_information_routes(
 
     @app.get("/openapi.json")
     def openapi() -> Response:
-        return json_response(specification(service.models.all(), service.model(None)))
+        return json_response(specification(service.models.all(), service.default_model))
 
 
 def _require_key(keys: frozenset[str]) -> None:

@@ -22,6 +22,10 @@ class UnknownModel(Rejected):
     """No such model is live."""
 
 
+class ModelUnavailable(Retryable):
+    """The model is there, but its live version does not load."""
+
+
 class InvalidInput(Rejected):
     """Records or feedback that do not fit; `errors` names each wrong field with its reason."""
 

@@ -23,16 +23,16 @@ ERRORS = {
     "413": "The body is too large, or a record of it, which is named",
     "415": "The body is not application/json",
     "422": "Fields that do not fit the schema, each named",
-    "503": "The outbox is full: nothing was stored; retry after Retry-After seconds",
+    "503": "The outbox is full or the model does not load: nothing was stored; retry after Retry-After seconds",
 }
 
 
-def specification(models: Sequence[ModelInterface], default: ModelInterface) -> Json:
+def specification(models: Sequence[ModelInterface], default: str) -> Json:
     """An OpenAPI 3.1 document with one predict route a live model, and the default model's under /predict."""
     paths: Json = {f"/models/{model.manifest.name}/predict": {"post": _predict(model)} for model in models}
-    paths["/predict"] = {
-        "post": {**_predict(default), "summary": f"Ask the default model, {default.manifest.name}"}
-    }
+    for model in models:
+        if model.manifest.name == default:
+            paths["/predict"] = {"post": {**_predict(model), "summary": f"Ask the default model, {default}"}}
     paths["/feedback"] = {"post": _feedback()}
     for route, summary in {
         "/models": "The live models and their schemas",

@@ -1,7 +1,7 @@
 """From valid records to answers: a model bundle's ONNX session, or its scikit-learn pipeline."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prediction_service.errors import UnpredictableRecord
+from sextant.contracts.errors import BundleError
 from sextant.contracts.events import Value
 from sextant.contracts.model_bundle import ONNX_MODEL, PIPELINE, Manifest, ModelBundle
 from sextant.contracts.schema import Feature
@@ -70,9 +71,9 @@ def _number(value: float, index: int) -> ModelOutput:
     return ModelOutput(value)
 
 
-def load_predictor(bundle: ModelBundle) -> Predictor:
-    """A predictor for a verified bundle, with the runtime that its manifest names."""
-    runtime = _onnx_runtime(bundle) if bundle.manifest.runtime == "onnx" else _skops_runtime(bundle)
+def load_predictor(bundle: ModelBundle, trusted_types: Collection[str] = ()) -> Predictor:
+    """A predictor for a verified bundle, with the runtime that its manifest names; raises BundleError."""
+    runtime = _onnx_runtime(bundle) if bundle.manifest.runtime == "onnx" else _skops_runtime(bundle, trusted_types)
     return Predictor(bundle.manifest, runtime)
 
 
@@ -97,11 +98,14 @@ def _onnx_runtime(bundle: ModelBundle) -> Runtime:
     return run
 
 
-def _skops_runtime(bundle: ModelBundle) -> Runtime:
+def _skops_runtime(bundle: ModelBundle, trusted_types: Collection[str]) -> Runtime:
     import pandas as pd
     import skops.io
 
-    pipeline = skops.io.load(bundle.file(PIPELINE), trusted=list(bundle.manifest.trusted_types))
+    path = bundle.file(PIPELINE)
+    if strange := sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted_types)):
+        raise BundleError(f"{path} has types that nobody vouches for ({', '.join(strange)}); see TRUSTED_TYPES")
+    pipeline = skops.io.load(path, trusted=list(trusted_types))
 
     def run(columns: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any] | None]:
         frame = pd.DataFrame({name: values.ravel() for name, values in columns.items()})

@@ -48,14 +48,14 @@ class PredictionService:
     ) -> None:
         self.models = models
         self._events = events
-        self._default_model = default_model
+        self.default_model = default_model
         self._max_record_bytes = max_record_bytes
         self._clock = clock
         self._new_id = new_id
 
     def model(self, name: str | None) -> ModelInterface:
         """The live model of that name, or the default one; raises UnknownModel."""
-        return self.models[name or self._default_model]
+        return self.models[name or self.default_model]
 
     def predict(self, model: ModelInterface, records: Sequence[Record]) -> list[Prediction]:
         """Answer all records or none; raises UnpredictableRecord, RecordTooLarge or OutboxFull."""

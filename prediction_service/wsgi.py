@@ -21,7 +21,7 @@ def application() -> Flask:
     """The app of one worker process."""
     settings = load_settings()
     configure_logging("prediction", settings.log_level)
-    models = LiveModels(settings.models_dir)
+    models = LiveModels(settings.models_dir, settings.trusted_types)
     models.watch()
     outbox = Outbox(settings.outbox_file, settings.outbox_max_bytes)
     atexit.register(outbox.close)

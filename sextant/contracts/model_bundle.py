@@ -38,7 +38,9 @@ class Manifest(BaseModel):
         (), description="Features or context columns by whose values drift and performance are reported"
     )
     runtime: Literal["onnx", "skops"] = "onnx"
-    trusted_types: tuple[str, ...] = Field((), description="Types that pipeline.skops may load")
+    trusted_types: tuple[str, ...] = Field(
+        (), description="Types in pipeline.skops that skops does not know; a bundle cannot vouch for them itself"
+    )
     onnx_max_difference: float | None = Field(
         None, description="Largest difference from scikit-learn when created"
     )
@@ -47,6 +49,13 @@ class Manifest(BaseModel):
     data_period: str
     libraries: Mapping[str, str]
     files: Mapping[str, str] = Field(description="sha256 of every file, by file name")
+
+    @field_validator("files")
+    @classmethod
+    def _files_are_in_the_folder(cls, files: Mapping[str, str]) -> Mapping[str, str]:
+        if any("/" in name or name in {"", ".", "..", MANIFEST} for name in files):
+            raise ValueError("a file is not one of the bundle's folder")
+        return files
 
     @field_validator("segments")
     @classmethod
@@ -64,7 +73,9 @@ class ModelBundle:
         self.manifest = manifest
 
     def file(self, name: str) -> Path:
-        """The path of one of the bundle's files."""
+        """The path of one of the bundle's verified files; raises BundleError for any other."""
+        if name != MANIFEST and name not in self.manifest.files:
+            raise BundleError(f"model bundle {self.path} has no {name} that its manifest lists")
         return self.path / name
 
     def reference(self) -> "pd.DataFrame":
@@ -86,7 +97,7 @@ def file_sha256(path: Path) -> str:
 
 
 def load_bundle(models_dir: Path, name: str, version: str | None = None) -> ModelBundle:
-    """The named version (default: the current one), verified; raises BundleError with what to run."""
+    """The named version (default: the current one), verified; raises BundleError with what to do."""
     version = version or current_version(models_dir, name)
     path = models_dir / name / version
     try:
@@ -97,6 +108,13 @@ def load_bundle(models_dir: Path, name: str, version: str | None = None) -> Mode
         raise BundleError(
             f"{path / MANIFEST} is not a manifest ({error.error_count()} errors); run: python prepare.py --force"
         ) from None
+    if (manifest.name, manifest.version) != (name, version):
+        raise BundleError(
+            f"model bundle {path} says that it is version {manifest.version!r} of {manifest.name!r}; "
+            "its folder must have the same names"
+        )
+    if unlisted := sorted({file.name for file in path.iterdir()} - manifest.files.keys() - {MANIFEST}):
+        raise BundleError(f"model bundle {path} has files that its manifest does not list: {', '.join(unlisted)}")
     for file_name, expected in manifest.files.items():
         _verify_file(path / file_name, expected)
     return ModelBundle(path, manifest)

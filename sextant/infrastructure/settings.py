@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     )
 
     default_model: str = Field("taxi", pattern=r"^[a-z][a-z0-9_-]*$", description="The model behind POST /predict")
+    trusted_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated types, beyond those that skops knows, that a bundle's pipeline may load"
+    )
     window_size: int = Field(1_000, ge=10, description="Rows in monitoring's sliding window of a model")
     window_min_rows: int = Field(200, ge=1, description="Rows before a window is evaluated")
     evaluate_every: float = Field(10.0, gt=0, description="Seconds between evaluations")
@@ -114,9 +117,9 @@ class Settings(BaseSettings):
     def _split_keys(cls, value: object) -> object:
         return frozenset(_parts(value)) if isinstance(value, str) else value
 
-    @field_validator("alert_email_to", mode="before")
+    @field_validator("alert_email_to", "trusted_types", mode="before")
     @classmethod
-    def _split_addresses(cls, value: object) -> object:
+    def _split_texts(cls, value: object) -> object:
         return _parts(value) if isinstance(value, str) else value
 
     @property

@@ -370,6 +370,22 @@ def test_the_documentation_says_that_predict_takes_the_default_model_s_record_an
     assert paths["/predict"]["post"]["requestBody"] != paths["/models/iris/predict"]["post"]["requestBody"]
 
 
+def test_a_model_that_does_not_load_is_a_503_with_the_reason_and_the_others_are_served(tmp_path, log, metrics):
+    publish_real_bundles(tmp_path)
+    (tmp_path / "taxi" / "v1" / "model.onnx").write_bytes(b"damaged")
+    client = make_client(LiveModels(tmp_path), log, metrics)
+    answer = client.post("/predict", json=TRIP)
+    assert (answer.status_code, answer.mimetype, "Retry-After" in answer.headers) == (503, PROBLEM, True)
+    assert "model.onnx is corrupt" in answer.json["detail"]
+    assert client.post("/feedback", json={"prediction_id": "a", "target": 1}).status_code == 503
+    assert client.post("/models/iris/predict", json={"petal_length": 1.5, "petal_width": 0.6}).status_code == 200
+    ready = client.get("/readyz")
+    assert (ready.status_code, list(ready.json["failing"])) == (200, ["model taxi"])
+    paths = client.get("/openapi.json").json["paths"]
+    assert "/models/iris/predict" in paths
+    assert "/predict" not in paths
+
+
 def test_readiness_names_what_fails(models, log, metrics):
     service = PredictionService(models, log, "taxi", max_record_bytes=1_000)
     client = create_app(load_settings(), service, metrics, lambda: "the disk is full").test_client()
