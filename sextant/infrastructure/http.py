@@ -56,7 +56,11 @@ def read_json(request: Request) -> Any:
 
 def _body(request: Request) -> bytes:
     try:
-        return request.get_data(cache=False)
+        body = request.get_data(cache=False)
+        # Werkzeug cuts a chunked body at the limit and says nothing.
+        if request.content_length is None and _is_terminated(request) and request.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
+        return body
     except RequestEntityTooLarge:
         limit = request.max_content_length or 0
         raise Problem(413, f"the body is longer than {limit:,} bytes, the limit for a request") from None
@@ -82,12 +86,17 @@ def answer_errors_as_problems(
 
 def _read_what_an_error_left(response: Response) -> Response:
     """Discard the rest of a refused body: a connection that is closed over it is reset, and the answer lost."""
-    if response.status_code >= 400 and request.environ.get("wsgi.input_terminated"):
+    if response.status_code >= 400 and _is_terminated(request):
         stream, deadline, left = request.environ["wsgi.input"], time.monotonic() + DRAIN_SECONDS, DRAIN_BYTES
         with suppress(Exception):  # a body that cannot be read is refused already
             while left > 0 and time.monotonic() < deadline and (read := stream.read(DRAIN_STEP_BYTES)):
                 left -= len(read)
     return response
+
+
+def _is_terminated(request: Request) -> bool:
+    """Whether the server ends the stream with the body, so that reading on does not wait for more."""
+    return bool(request.environ.get("wsgi.input_terminated"))
 
 
 def _domain_problem(status: int, error: SextantError) -> Response:
