@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import structlog
@@ -11,8 +12,8 @@ import structlog
 from prediction_service.errors import ModelUnavailable, UnknownModel
 from prediction_service.live_models import LiveModels
 from prediction_service.outbox import Outbox
-from prediction_service.outbox_recovery import set_aside_if_corrupt
-from sextant.contracts.errors import Fatal, SettingsError
+from prediction_service.outbox_recovery import salvage, set_aside_if_corrupt
+from sextant.contracts.errors import Fatal, Retryable, SettingsError
 from sextant.infrastructure.logs import configure_logging
 from sextant.infrastructure.settings import Settings, child_environment, load_settings
 
@@ -29,13 +30,15 @@ def prepare(settings: Settings) -> Path:
     except ModelUnavailable as error:
         log.error("the default model cannot be served", reason=str(error))
     aside = set_aside_if_corrupt(settings.outbox_file, time.time())
-    if aside:
-        log.critical(
-            "the outbox was corrupt and has been renamed; recover what can be read",
-            set_aside=str(aside),
-            run=f"python -m prediction_service.outbox_recovery {aside}",
-        )
-    Outbox(settings.outbox_file, settings.outbox_max_bytes).close()
+    with closing(Outbox(settings.outbox_file, settings.outbox_max_bytes)) as outbox:
+        if aside:
+            found = salvage(aside, outbox)
+            log.critical(
+                "the outbox was corrupt and has been renamed; what could be read is queued again",
+                set_aside=str(aside),
+                recovered=found.recovered,
+                unreadable=found.unreadable,
+            )
     metrics_dir = settings.data_dir / "metrics" / f"prediction-{settings.prediction_port}"
     shutil.rmtree(metrics_dir, ignore_errors=True)
     metrics_dir.mkdir(parents=True)
@@ -48,7 +51,7 @@ def main() -> None:
         settings = load_settings()
         configure_logging("prediction", settings.log_level)
         metrics_dir = prepare(settings)
-    except Fatal as error:
+    except (Fatal, Retryable) as error:
         sys.exit(f"prediction service: {error}")
     config = Path(__file__).with_name("gunicorn.conf.py")
     command = [sys.executable, "-m", "gunicorn", "-c", str(config)]

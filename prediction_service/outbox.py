@@ -184,9 +184,13 @@ class Outbox:
         return SinkCounts(*row)
 
     def check_writable(self) -> None:
-        """Raise OutboxFull or OutboxUnavailable when append() would."""
+        """Raise OutboxFull or OutboxUnavailable when append() would: it writes, too."""
         with self._transaction():
             self._refuse_when_full()
+            self._connection.execute(
+                f"PRAGMA user_version = {time.monotonic_ns() % (1 << 31)}"
+            )  # any change will do
+        self._sync()
 
     def bytes_used(self) -> int:
         """Bytes of the file that hold events and dead letters."""

@@ -1,70 +1,124 @@
-"""Renames a damaged outbox file and recovers the events that can still be read from it."""
+"""Sets a damaged outbox file aside and brings back every event that can still be read from it."""
 
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_types import NewEvent
+from sextant.contracts.errors import Fatal, Retryable
 from sextant.infrastructure.settings import load_settings
+
+BATCH = 500
+LONGEST_GAP = 50_000
+"""Numbers without a readable event in a row, after which there is nothing more."""
+
+PARTS = ("", "-wal", "-shm")
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """How many events were read and accepted again, and how many are there but cannot be read."""
+
+    recovered: int
+    unreadable: int
 
 
 def set_aside_if_corrupt(path: Path, now: float) -> Path | None:
     """Rename a file that is no sound outbox, so that nothing in it is lost; returns its new name."""
-    if not path.exists() or _is_sound(path):
+    if _is_sound(path):
         return None
     aside = path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}{path.suffix}")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
+    for ending in PARTS:
+        part = path.with_name(path.name + ending)
         if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
+            part.rename(aside.with_name(aside.name + ending))
     return aside
 
 
 def _is_sound(path: Path) -> bool:
+    log = path.with_name(path.name + "-wal")
+    if not path.exists() or path.stat().st_size == 0:
+        return not log.exists() or log.stat().st_size == 0  # SQLite would drop a log without its file
     try:
-        connection = sqlite3.connect(path)
-        try:
+        with closing(sqlite3.connect(path)) as connection:
             verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        finally:
-            connection.close()
     except sqlite3.DatabaseError:
         return False
     return verdict == "ok"
 
 
-def salvage(aside: Path, outbox: Outbox) -> int:
-    """Accept again every event that can still be read from a file set aside; returns how many.
+def salvage(aside: Path, outbox: Outbox) -> Salvaged:
+    """Accept again every event that can still be read from a file set aside.
 
     Sinks take an event twice without harm, so events that had been delivered do no damage.
     """
-    count = 0
-    for event in _readable(aside):
-        outbox.append([event])
-        count += 1
-    return count
+    if not aside.exists() or aside.stat().st_size == 0:
+        return Salvaged(0, 0)
+    recovered = unreadable = 0
+    with closing(sqlite3.connect(aside)) as connection:
+        found = _events(connection)
+        while part := list(islice(found, BATCH)):
+            events = [event for event in part if event is not None]
+            outbox.append(events)
+            recovered += len(events)
+            unreadable += len(part) - len(events)
+    return Salvaged(recovered, unreadable)
 
 
-def _readable(aside: Path) -> Iterator[NewEvent]:
-    connection = sqlite3.connect(aside)
+def _events(connection: sqlite3.Connection) -> Iterator[NewEvent | None]:
+    """The events in their order; None for one that is there but cannot be read."""
+    last = 0
     try:
-        for kind, body in connection.execute("SELECT kind, body FROM events ORDER BY seq"):
+        for seq, kind, body in connection.execute("SELECT seq, kind, body FROM events ORDER BY seq"):
+            last = seq
             yield NewEvent(kind, bytes(body))
-    except sqlite3.DatabaseError as error:
-        print(f"the rest of {aside} cannot be read: {error}", file=sys.stderr)
-    finally:
-        connection.close()
+    except sqlite3.DatabaseError:  # from here on, one by one: a damaged page hides only its own
+        yield from _one_by_one(connection, last or _first(connection))
+
+
+def _one_by_one(connection: sqlite3.Connection, last: int) -> Iterator[NewEvent | None]:
+    damaged = missing = 0
+    for seq in count(last + 1):
+        try:
+            row = connection.execute("SELECT kind, body FROM events WHERE seq = ?", (seq,)).fetchone()
+        except sqlite3.DatabaseError:
+            damaged += 1
+        else:
+            if row is not None:
+                yield from [None] * damaged  # between events that can be read there were others
+                yield NewEvent(row[0], bytes(row[1]))
+                damaged = missing = 0
+                continue
+        missing += 1
+        if missing > LONGEST_GAP:
+            return
+
+
+def _first(connection: sqlite3.Connection) -> int:
+    """A number below that of the first event."""
+    try:
+        return int(connection.execute("SELECT MIN(position) FROM cursors").fetchone()[0] or 0)
+    except sqlite3.DatabaseError:
+        return 0
 
 
 def main() -> None:
     """Bring back what can be read of the file named on the command line."""
     if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
         sys.exit("usage: python -m prediction_service.outbox_recovery FILE  (an outbox that was set aside)")
-    settings = load_settings()
-    count = salvage(Path(sys.argv[1]), Outbox(settings.outbox_file, settings.outbox_max_bytes))
-    print(f"{count} events recovered")
+    try:
+        settings = load_settings()
+        with closing(Outbox(settings.outbox_file, settings.outbox_max_bytes)) as outbox:
+            found = salvage(Path(sys.argv[1]), outbox)
+    except (Fatal, Retryable) as error:
+        sys.exit(f"outbox: {error}")
+    print(f"{found.recovered:,} events recovered, at least {found.unreadable:,} cannot be read")
 
 
 if __name__ == "__main__":

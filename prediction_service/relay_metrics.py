@@ -62,7 +62,7 @@ class OutboxCollector(Collector):
             if self._outbox.replaced:
                 old, self._outbox = self._outbox, self._open_outbox()
                 old.close()
-            return self._outbox.counts(), self._outbox.bytes_used()
+            return self._outbox.counts(), self._outbox.bytes_used() - self._outbox.dead_letter_bytes()
 
     def collect(self) -> Iterator[Metric]:
         """The counts of one consistent view of the file."""
@@ -90,4 +90,6 @@ class OutboxCollector(Collector):
             queued.add_metric([sink], count.queued)
             age.add_metric([sink], max(0.0, now - count.oldest_at) if count.oldest_at else 0.0)
         yield from (accepted, delivered, dead, skipped, queued, age)
-        yield GaugeMetricFamily("sextant_outbox_bytes", "Bytes of events and dead letters in the outbox.", used)
+        yield GaugeMetricFamily(
+            "sextant_outbox_bytes", "Bytes of the outbox, less its dead letters; limited.", used
+        )

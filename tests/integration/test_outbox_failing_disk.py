@@ -121,3 +121,16 @@ def test_what_was_acknowledged_survives_a_disk_that_failed_and_a_power_cut(
         found.close()
     assert set(acknowledged) <= set(stored)
     assert len(stored) == len(set(stored))
+
+
+def test_a_disk_without_room_is_noticed_before_anybody_asks_for_a_prediction(disk: Disk) -> None:
+    outbox = Outbox(disk.mounted / "outbox.db", LIMIT)
+    outbox.check_writable()
+    with (disk.mounted / "other").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(bytes(4_096))
+    with pytest.raises((OutboxFull, OutboxUnavailable)):
+        for _ in range(100):  # the log may have room of its own for a few
+            outbox.check_writable()
+    (disk.mounted / "other").unlink()
+    outbox.append([NewEvent("prediction", BODY)])
