@@ -1,6 +1,6 @@
 """The relay's sinks: MongoDB, which must receive every event, and monitoring, which needs the current ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -10,7 +10,7 @@ from prediction_service.errors import SinkUnavailable
 from prediction_service.outbox_types import EventKind, QueuedEvent, RefusedEvent
 from sextant.contracts.errors import StoreUnavailable
 from sextant.contracts.events import Prediction, Target
-from sextant.infrastructure.documents import Refusal
+from sextant.infrastructure.documents import RefusedWrite
 from sextant.infrastructure.event_store import EventStore
 
 UNACCEPTABLE = frozenset({400, 413, 415, 422})
@@ -64,13 +64,9 @@ def _parsed(
     return parsed
 
 
-def _by_seq(items: dict[int, Any], refusals: Sequence[Refusal]) -> list[RefusedEvent]:
-    reasons = {refusal.prediction_id: refusal.reason for refusal in refusals}
-    return [
-        RefusedEvent(seq, reasons[item.prediction_id])
-        for seq, item in items.items()
-        if item.prediction_id in reasons
-    ]
+def _by_seq(parsed: Mapping[int, object], refusals: Sequence[RefusedWrite]) -> list[RefusedEvent]:
+    seqs = list(parsed)
+    return [RefusedEvent(seqs[refusal.position], refusal.reason) for refusal in refusals]
 
 
 class MonitoringSink:

@@ -14,8 +14,17 @@ Event = TypeVar("Event", Prediction, Target)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An event that a sink will never take, or a document that is none, and why."""
+    """A document that is no event, or cannot be used as one, and why."""
 
+    prediction_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedWrite:
+    """An event that MongoDB will never take, by its place among those given, and why: an id may occur twice."""
+
+    position: int
     prediction_id: str
     reason: str
 

@@ -1,29 +1,26 @@
 """The only user of pymongo: predictions, targets and reports in MongoDB behind a few domain verbs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Self
 
-from bson.errors import BSONError
 from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne
-from pymongo.errors import BulkWriteError, PyMongoError
 
-from sextant.contracts.errors import Rejected, StoreUnavailable
+from sextant.contracts.errors import Rejected
 from sextant.contracts.events import Prediction, Target
 from sextant.infrastructure.documents import (
     Document,
     HourlyTraffic,
     Refusal,
+    RefusedWrite,
     hourly_traffic,
     read,
     stored,
     whole_seconds,
 )
+from sextant.infrastructure.event_writes import Outcome, translated, write
 
-DUPLICATE_KEY = 11000
 READ_BATCH = 1_000
-BulkWrite = Callable[[Sequence[Document]], object]
 
 
 class EventStore:
@@ -55,35 +52,36 @@ class EventStore:
 
     def ping(self) -> None:
         """Raise StoreUnavailable unless MongoDB answers."""
-        with _translated():
+        with translated():
             self._client.admin.command("ping")
 
     def ensure_indexes(self) -> None:
         """Create the indexes that the reads need; does nothing where they exist."""
-        with _translated():
+        with translated():
             self._db.predictions.create_index([("model", ASCENDING), ("created_at", ASCENDING)])
             self._db.reports.create_index([("model", ASCENDING), ("created_at", DESCENDING)])
 
     # --- writing -------------------------------------------------------------------------------------------
 
-    def add_predictions(self, predictions: Sequence[Prediction]) -> list[Refusal]:
-        """Store each prediction once, whatever is sent twice; returns those that MongoDB refuses."""
+    def add_predictions(self, predictions: Sequence[Prediction]) -> list[RefusedWrite]:
+        """Store each prediction once, whatever is sent twice; returns those that MongoDB will never take."""
         documents = [stored(prediction.to_dict()) for prediction in predictions]
-        return _write(documents, lambda part: self._db.predictions.insert_many(part, ordered=False))
+        outcome = write(documents, lambda part: self._db.predictions.insert_many(part, ordered=False))
+        return _refusals(predictions, outcome)
 
-    def add_targets(self, targets: Sequence[Target]) -> list[Refusal]:
-        """Store each target; the last one received for a prediction replaces the earlier ones."""
-        latest = {target.prediction_id: target for target in targets}
-        documents = [stored(target.to_dict()) for target in latest.values()]
-        return _write(documents, self._replace_targets)
+    def add_targets(self, targets: Sequence[Target]) -> list[RefusedWrite]:
+        """Store each target, of several for a prediction the last; returns those that MongoDB will never take."""
+        return _refusals(targets, write([stored(target.to_dict()) for target in targets], self._replace_targets))
 
     def _replace_targets(self, documents: Sequence[Document]) -> None:
-        writes = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
+        writes: list[ReplaceOne[Document]] = [
+            ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents
+        ]
         self._db.targets.bulk_write(writes, ordered=False)
 
     def add_report(self, report: Mapping[str, Any]) -> None:
         """Store the description of one rendered report (see design: collection `reports`)."""
-        with _translated():
+        with translated():
             self._db.reports.replace_one({"_id": report["_id"]}, dict(report), upsert=True)
 
     # --- reading -------------------------------------------------------------------------------------------
@@ -103,7 +101,7 @@ class EventStore:
         not fetched. The query is widened to whole seconds and cut here: nx-27017 compares dates by the second.
         """
         query = {"model": model, "created_at": whole_seconds(start, end)}
-        with _translated():
+        with translated():
             fields = dict.fromkeys(without, 0) or None
             cursor = self._db.predictions.find(query, fields, batch_size=READ_BATCH).sort("created_at", ASCENDING)
             for document in cursor:
@@ -122,7 +120,7 @@ class EventStore:
     def latest(self, model: str, count: int, *, until: datetime) -> list[Prediction]:
         """The model's newest `count` predictions up to this second, oldest first, less documents that are none."""
         query = {"model": model, "created_at": {"$lt": whole_seconds(until, until)["$lt"]}}
-        with _translated():
+        with translated():
             cursor = self._db.predictions.find(query).sort("created_at", DESCENDING).limit(count)
             found = [read(Prediction, document) for document in cursor]
         return [prediction for prediction in found if isinstance(prediction, Prediction)][::-1]
@@ -154,42 +152,42 @@ class EventStore:
         Counted here, over a stream of times: nx-27017 finds no document by a date in an aggregation.
         """
         query = {"model": model, "created_at": whole_seconds(start, end)}
-        with _translated():
+        with translated():
             found = self._db.predictions.find(query, {"created_at": 1, "latency_ms": 1}, batch_size=READ_BATCH)
             return hourly_traffic(document for document in found if start <= document["created_at"] < end)
 
     def models(self) -> list[str]:
         """Every model that has a prediction stored, sorted."""
-        with _translated():
+        with translated():
             return sorted(self._db.predictions.distinct("model"))
 
     def delete(self, prediction_ids: Sequence[str]) -> tuple[int, int]:
         """Delete these predictions and their targets, targets first; how many there were of each."""
         chosen = {"_id": {"$in": list(prediction_ids)}}
-        with _translated():
+        with translated():
             targets = self._db.targets.delete_many(chosen).deleted_count
             return self._db.predictions.delete_many(chosen).deleted_count, targets
 
     def count_predictions(self, model: str | None = None) -> int:
         """How many predictions are stored, of one model or of all."""
-        with _translated():
+        with translated():
             return self._db.predictions.count_documents({} if model is None else {"model": model})
 
     def prediction_ids(self) -> Iterator[str]:
         """The id of every stored prediction."""
-        with _translated():
+        with translated():
             for document in self._db.predictions.find({}, {"_id": 1}, batch_size=READ_BATCH):
                 yield document["_id"]
 
     def reports(self, model: str | None = None, *, without: Iterable[str] = ()) -> list[Document]:
         """Descriptions of the rendered reports, newest first; fields in `without` are not fetched."""
         chosen, fields = {} if model is None else {"model": model}, dict.fromkeys(without, 0) or None
-        with _translated():
+        with translated():
             return list(self._db.reports.find(chosen, fields).sort("created_at", DESCENDING))
 
     def report(self, report_id: str) -> Document | None:
         """The description of one report, if it was ever made."""
-        with _translated():
+        with translated():
             return self._db.reports.find_one({"_id": report_id})
 
     def made_before(
@@ -199,7 +197,7 @@ class EventStore:
         chosen = {"model": model, "created_at": {"$lt": whole_seconds(moment, moment)["$lt"]}}
         fields = {"model_version": 1, "created_at": 1}
         order = DESCENDING if newest_first else ASCENDING
-        with _translated():
+        with translated():
             cursor = self._db.predictions.find(chosen, fields, batch_size=READ_BATCH).sort("created_at", order)
             for document in cursor:
                 made_at = document["created_at"]
@@ -207,46 +205,13 @@ class EventStore:
                     yield document["_id"], str(document.get("model_version") or ""), made_at
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except PyMongoError as error:
-        # Less pymongo's settings and topology, which no one reads.
-        message = str(error).split(" (configured", maxsplit=1)[0].split(", Timeout:", maxsplit=1)[0]
-        raise StoreUnavailable(f"MongoDB: {message[:300]}") from error
-
-
 def _find_by_id(collection: Any, ids: Iterable[str], fields: Document | None = None) -> Iterator[Document]:
     wanted = list(ids)
-    with _translated():
+    with translated():
         for start in range(0, len(wanted), READ_BATCH):
             yield from collection.find({"_id": {"$in": wanted[start : start + READ_BATCH]}}, fields)
 
 
-def _write(documents: Sequence[Document], write: BulkWrite) -> list[Refusal]:
-    """Write all at once; when a document cannot even be encoded, write one by one to find which."""
-    if not documents:
-        return []
-    try:
-        with _translated():
-            return _refused(documents, write)
-    except (BSONError, OverflowError, TypeError, ValueError) as error:
-        if len(documents) == 1:
-            return [Refusal(documents[0]["_id"], f"{type(error).__name__}: {error}"[:300])]
-        return [refusal for document in documents for refusal in _write([document], write)]
-
-
-def _refused(documents: Sequence[Document], write: BulkWrite) -> list[Refusal]:
-    """Run a bulk write; a duplicate key means that the document is stored already."""
-    try:
-        write(documents)
-    except BulkWriteError as error:
-        if error.details.get("writeConcernErrors"):
-            raise StoreUnavailable("MongoDB did not confirm the write") from error
-        return [
-            Refusal(documents[failed["index"]]["_id"], failed.get("errmsg", "refused")[:300])
-            for failed in error.details["writeErrors"]
-            if failed["code"] != DUPLICATE_KEY
-        ]
-    return []
+def _refusals(events: Sequence[Prediction | Target], outcome: Outcome) -> list[RefusedWrite]:
+    refused = sorted(outcome.refused.items())
+    return [RefusedWrite(position, events[position].prediction_id, reason) for position, reason in refused]
