@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import structlog
@@ -109,15 +109,20 @@ class Outbox:
         free: int = self._connection.execute("PRAGMA freelist_count").fetchone()[0]
         return (pages - free) * self._page_size
 
-    def queued(self, sink: str, limit: int) -> list[QueuedEvent]:
-        """The next events for a sink, in the order of their acceptance."""
+    def queued(self, sink: str, limit: int, max_bytes: int = 1 << 62) -> list[QueuedEvent]:
+        """The next events for a sink, in the order of their acceptance, up to the one that reaches `max_bytes`."""
         self._queued_from = self._inode
-        rows = self._connection.execute(
+        query = (
             "SELECT seq, at, kind, body FROM events "
-            "WHERE seq > (SELECT position FROM cursors WHERE sink = ?) ORDER BY seq LIMIT ?",
-            (sink, limit),
+            "WHERE seq > (SELECT position FROM cursors WHERE sink = ?) ORDER BY seq LIMIT ?"
         )
-        return [QueuedEvent(*row) for row in rows]
+        found: list[QueuedEvent] = []
+        with closing(self._connection.execute(query, (sink, limit))) as rows:  # one left open would pin the log
+            for row in rows:
+                found.append(QueuedEvent(*row))
+                if (max_bytes := max_bytes - len(found[-1].body)) <= 0:
+                    break
+        return found
 
     def settle(self, sink: str, events: Sequence[QueuedEvent], refused: Sequence[RefusedEvent]) -> None:
         """Move a sink's cursor past these events: delivered, but for the refused, which become dead letters.

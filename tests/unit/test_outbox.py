@@ -34,6 +34,13 @@ def test_what_was_appended_is_there_after_reopening_the_file(tmp_path):
     assert [event.body for event in second.queued("mongodb", 10)] == [event.body for event in events(3)]
 
 
+def test_a_batch_ends_with_the_event_that_reaches_the_limit_in_bytes_and_holds_at_least_one(outbox):
+    outbox.append(events(10, size=100))
+    assert [event.seq for event in outbox.queued("mongodb", 10, max_bytes=250)] == [1, 2, 3]
+    assert [event.seq for event in outbox.queued("mongodb", 2, max_bytes=250)] == [1, 2]
+    assert [event.seq for event in outbox.queued("mongodb", 10, max_bytes=1)] == [1]
+
+
 def test_an_append_returns_only_after_its_commit_was_forced_to_disk(outbox, monkeypatch):
     synced: list[tuple[int, int]] = []
     other = Outbox(outbox.path, LIMIT)
