@@ -3,15 +3,19 @@
 import random
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from prediction_service.outbox import Outbox
+from prediction_service.outbox_types import QueuedEvent
 from prediction_service.sinks import Sink
 from sextant.contracts.errors import Retryable
 
 BATCH_SIZE = 500
+BATCH_BYTES = 4 << 20
+"""Where a batch of large events ends: as BSON and as Python objects it takes several times as much memory."""
+
 POLL_SECONDS = 0.1
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 10.0
@@ -67,7 +71,7 @@ class Delivery:
         if self._max_backlog is not None and outbox.lag(self._sink.name) > self._max_backlog:
             skipped = outbox.skip_to_newest(self._sink.name, self._max_backlog)
             log.warning("skipped ahead", sink=self._sink.name, skipped=skipped)
-        events = outbox.queued(self._sink.name, BATCH_SIZE)
+        events = outbox.queued(self._sink.name, BATCH_SIZE, BATCH_BYTES)
         if not events:
             return POLL_SECONDS
         refused = self._sink.deliver(events)
@@ -77,8 +81,13 @@ class Delivery:
         if self._failures:
             log.info("delivery works again", sink=self._sink.name, after_failures=self._failures)
             self._failures = 0
-        return 0.0 if len(events) == BATCH_SIZE else POLL_SECONDS
+        return 0.0 if _is_full(events) else POLL_SECONDS
 
     def _backoff(self) -> float:
         longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(self._failures - 1, 10))
         return longest * (0.5 + 0.5 * self._jitter())
+
+
+def _is_full(events: Sequence[QueuedEvent]) -> bool:
+    """Whether more events may be waiting."""
+    return len(events) == BATCH_SIZE or sum(len(event.body) for event in events) >= BATCH_BYTES

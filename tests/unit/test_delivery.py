@@ -51,6 +51,16 @@ def test_a_backlog_is_delivered_in_order_without_waiting_between_full_batches(ou
     assert sink.taken == list(range(1, BATCH_SIZE + 4))
 
 
+def test_large_events_go_in_batches_of_few_megabytes_one_right_after_the_other(outbox):
+    sink = FakeSink()
+    outbox.append([NewEvent("prediction", b"x" * (1 << 20)) for _ in range(7)])
+    delivery = make_delivery(outbox, sink)
+    assert delivery.step(outbox) == 0.0
+    assert sink.taken == [1, 2, 3, 4]
+    assert delivery.step(outbox) > 0.0
+    assert sink.taken == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_a_sink_that_is_away_gets_the_same_events_later_and_is_asked_ever_less_often(outbox):
     sink, failed = FakeSink(), []
     sink.away = True
@@ -153,6 +163,13 @@ def test_a_batch_that_monitoring_cannot_take_is_split_until_the_culprit_is_alone
     refused = sink_with(FakeSession(422)).deliver(queued("a", "b", "poison", "d", "e"))
     assert [refusal.seq for refusal in refused] == [3]
     assert "422" in refused[0].reason
+
+
+def test_one_event_that_no_body_can_hold_leaves_the_rest_of_its_batch_in_order():
+    session = FakeSession(413)
+    refused = sink_with(session).deliver(queued(*(f"e{number}" for number in range(311)), "poison", "last"))
+    assert [refusal.seq for refusal in refused] == [312]
+    assert session.posts < 25
 
 
 def test_what_monitoring_rejects_one_by_one_is_returned_with_its_reason():
