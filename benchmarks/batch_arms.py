@@ -50,7 +50,8 @@ def documents(batch: int, rows: int) -> tuple[list[dict[str, Any]], list[dict[st
     predictions, targets = [], []
     for place, row in enumerate(window_rows(batch, BATCH).to_dict("records")):
         number = batch * BATCH + place
-        made_at, who = end_of(number, rows), {"_id": f"{number:08}", "model": "synthetic"}
+        made_at, name = end_of(number, rows), f"{number:08}"
+        who = {"_id": f"synthetic/{name}", "prediction_id": name, "model": "synthetic"}
         features = {name: row[name] for name in FEATURES}
         made = {"model_version": "v1", "created_at": made_at, "features": features, "context": {}}
         predictions.append({**who, **made, "prediction": row["prediction"], "latency_ms": 1.0})

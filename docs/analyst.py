@@ -46,7 +46,8 @@ start = end - timedelta(hours=options.hours)
 with closing(EventStore.connect(settings.mongodb_uri, settings.mongodb_database)) as store:
     stream = store.between(options.model, start, end)
     predictions = [made for made in stream if made.model_version == version]
-    targets = store.targets_for(made.prediction_id for made in predictions)  # those that have arrived
+    ids = [made.prediction_id for made in predictions]
+    targets = store.targets_for(options.model, ids)  # those that have arrived
 if not predictions:
     sys.exit(f"no predictions of {options.model} version {version} in the last {options.hours:g} hours")
 

@@ -30,7 +30,7 @@ class StoredEvents(Protocol):
     def latest(self, model: str, count: int, *, until: datetime) -> list[Prediction]:
         """The model's newest predictions up to a moment."""
 
-    def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
+    def targets_for(self, model: str, prediction_ids: Iterable[str]) -> dict[str, Target]:
         """The targets that have arrived for these predictions."""
 
 
@@ -62,7 +62,7 @@ class Refill:
         try:
             until = self._clock() + CLOCK_TOLERANCE  # rows from the future would leave none of the present
             predictions = self._store.latest(monitor.name, self._window_size, until=until)
-            targets = self._store.targets_for(prediction.prediction_id for prediction in predictions)
+            targets = self._store.targets_for(monitor.name, (made.prediction_id for made in predictions))
         except StoreUnavailable as error:
             self._fail(str(error))
         except Exception as error:  # noqa: BLE001  a document that is not ours must not stop the loop

@@ -11,6 +11,22 @@ from sextant.contracts.events import Prediction, Target
 
 CONTEXT = ("payment_type",)
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
+
+
+def prediction(number: int, **changes: Any) -> Prediction:
+    """The taxi model's prediction p<number>, a tenth of a second after the one before."""
+    values = {
+        "prediction_id": f"p{number}",
+        "model": "taxi",
+        "model_version": "v1",
+        "created_at": NOON + timedelta(milliseconds=100 * number),
+        "features": {"trip_distance": 1.5, "PULocationID": "74"},
+        "context": {"payment_type": 1},
+        "prediction": 10.0 + number,
+        "latency_ms": 0.5,
+    }
+    return Prediction(**{**values, **changes})
 
 
 def predictions_from(

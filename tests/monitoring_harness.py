@@ -37,7 +37,7 @@ class FakeStore:
         found = [p for p in self.predictions if p.model == model and p.created_at <= until]
         return sorted(found, key=lambda prediction: prediction.created_at)[-count:]
 
-    def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
+    def targets_for(self, model: str, prediction_ids: Iterable[str]) -> dict[str, Target]:
         return {key: self.targets[key] for key in prediction_ids if key in self.targets}
 
 

@@ -8,7 +8,7 @@ from batch_flows.compare_models.choice import Choice
 from batch_flows.orchestration.steps import run_logger, step
 from batch_flows.store import Skipped, open_store, read_predictions
 from batch_flows.time_range import TimeRange
-from sextant.contracts.events import Prediction
+from sextant.contracts.events import Prediction, Target
 from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.settings import Settings
 
@@ -30,7 +30,9 @@ def read_rows(settings: Settings, choice: Choice, window: TimeRange, pair_by: st
             by_record.add(side, made)
             by_id.add(side, made)
         answers = {answer.made.prediction_id for side in (*by_record.sides, *by_id.sides) for answer in side}
-        targets = store.targets_for(answers, skip=skipped.add)
+        targets: dict[str, Target] = {}
+        for model in {choice.a.name, choice.b.name}:
+            targets |= store.targets_for(model, answers, skip=skipped.add)
     rows = choose_rows(choice, by_record, by_id, targets, skipped=skipped.count)
     run_logger().info("window %s: %d and %d rows compared; %s", window, *map(len, rows.frames), rows.counts)
     return rows

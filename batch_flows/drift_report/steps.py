@@ -56,7 +56,7 @@ def _joined(
 ) -> "tuple[ConformedFrame, int]":
     from sextant.evaluation.frames import to_frame
 
-    targets = store.targets_for(map(_id_of, kept), skip=skipped.add)
+    targets = store.targets_for(manifest.name, map(_id_of, kept), skip=skipped.add)
     return to_frame(kept, targets, manifest), len(targets)
 
 

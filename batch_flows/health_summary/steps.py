@@ -70,4 +70,4 @@ def _labelled(store: EventStore, model: str, part: TimeRange, most: int) -> floa
     """Documents that are no predictions are left out; None when there is nothing else."""
     found = store.between(model, part.start, part.end, skip=lambda _refusal: None, without=OPTIONAL)
     ids = [prediction.prediction_id for prediction in islice(found, most)]
-    return len(store.targets_for(ids)) / len(ids) if ids else None
+    return len(store.targets_for(model, ids)) / len(ids) if ids else None

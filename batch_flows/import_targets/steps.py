@@ -1,7 +1,7 @@
 """The edges of an import of targets, each a step: the input, the reject file and MongoDB."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,8 +80,9 @@ def store_part(settings: Settings, staged: Path, first: int, of: int, rules: Imp
     counts: Counts = Counter()
     last = min(first + PART, of)
     with Staging(staged) as staging, closing(_connect(settings)) as store:
+        models = {rules.model, *store.models()}
         for start in range(first, last, CHUNK):
-            counts += _store_chunk(store, staging, staging.chunk(start, CHUNK), rules)
+            counts += _store_chunk(store, staging, staging.chunk(start, CHUNK), rules, models)
     run_logger().info("%s of %s targets stored or found there", f"{last:,}", f"{of:,}")
     return counts
 
@@ -90,28 +91,31 @@ def _connect(settings: Settings) -> EventStore:
     return EventStore.connect(settings.mongodb_uri, settings.mongodb_database)
 
 
-def _store_chunk(store: EventStore, staging: Staging, rows: Sequence[CheckedTarget], rules: ImportRules) -> Counts:
-    models = store.existing_ids(row.prediction_id for row in rows)
-    stored = store.targets_for(row.prediction_id for row in rows)
-    ours = [row for row in rows if models.get(row.prediction_id, rules.model) == rules.model]
+def _store_chunk(
+    store: EventStore, staging: Staging, rows: Sequence[CheckedTarget], rules: ImportRules, models: Collection[str]
+) -> Counts:
+    makers = store.existing_ids((row.prediction_id for row in rows), models)
+    matched = {identifier for identifier, made_by in makers.items() if rules.model in made_by}
+    stored = store.targets_for(rules.model, (row.prediction_id for row in rows))
+    ours = [row for row in rows if row.prediction_id in matched or row.prediction_id not in makers]
     outcomes = {
         row.prediction_id: outcome_of(
-            row, stored.get(row.prediction_id), rules, matched=row.prediction_id in models
+            row, stored.get(row.prediction_id), rules, matched=row.prediction_id in matched
         )
         for row in ours
     }
     refusals = store.add_targets([as_target(row, rules) for row in ours if outcomes[row.prediction_id] in STORES])
     reasons = {refusal.prediction_id: f"MongoDB refused it: {refusal.reason}" for refusal in refusals}
     reasons |= {
-        identifier: f"is a prediction of {model}, and the import is for {rules.model}"
-        for identifier, model in models.items()
-        if model != rules.model
+        identifier: f"is a prediction of {', '.join(sorted(made_by))}, and the import is for {rules.model}"
+        for identifier, made_by in makers.items()
+        if identifier not in matched
     }
     staging.reject(
         RejectedTarget.of_checked(row, reasons[row.prediction_id]) for row in rows if row.prediction_id in reasons
     )
     return Counter(
-        ("matched" if identifier in models else "unknown", outcome)
+        ("matched" if identifier in matched else "unknown", outcome)
         for identifier, outcome in outcomes.items()
         if identifier not in reasons
     )

@@ -67,7 +67,9 @@ def clear_predictions(
         rows = store.made_before(model, limits.predictions)
         ids = deletable(rows, coverage, kept, window_start=_window_start(store, model, settings.window_size))
         for batch in in_batches(ids, BATCH):
-            tally.add(*(store.delete(batch) if apply else (len(batch), len(store.targets_for(batch)))))
+            tally.add(
+                *(store.delete(model, batch) if apply else (len(batch), len(store.targets_for(model, batch))))
+            )
     run_logger().info(
         "%s before %s: %s %d predictions and %d targets, kept %d uncovered and %d of the window",
         *(model, limits.predictions, "deleted" if apply else "would delete", tally.predictions, tally.targets),

@@ -31,7 +31,7 @@ class Events(Protocol):
     def between(self, model: str, start: datetime, end: datetime) -> Iterator[Prediction]:
         """Predictions of a model with start <= created_at < end, oldest first."""
 
-    def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
+    def targets_for(self, model: str, prediction_ids: Iterable[str]) -> dict[str, Target]:
         """The targets that have arrived for these predictions."""
 
 
@@ -134,7 +134,8 @@ class History:
         plan, version = self._plan, self._manifest.version
         predictions = self._events.between(self._manifest.name, plan.start, plan.end)
         while chunk := list(islice(predictions, CHUNK)):
-            targets = self._events.targets_for(p.prediction_id for p in chunk if p.model_version == version)
+            ids = [made.prediction_id for made in chunk if made.model_version == version]
+            targets = self._events.targets_for(self._manifest.name, ids)
             yield from ((prediction, targets.get(prediction.prediction_id)) for prediction in chunk)
 
     def _take(self, prediction: Prediction, target: Target | None) -> None:

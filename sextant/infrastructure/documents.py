@@ -1,7 +1,7 @@
 """What MongoDB's collections hold, as documents: the event store reads and writes them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -38,9 +38,25 @@ class HourlyTraffic:
     latency_ms: float | None
 
 
-def stored(data: Document) -> Document:
+def key_of(model: str, prediction_id: str) -> str:
+    """The `_id` of an event: ids are unique by model."""
+    return f"{model}/{prediction_id}"
+
+
+def stored(event: Prediction | Target) -> Document:
     """An event's one form, as a document."""
-    return {"_id": data.pop("prediction_id"), **data}
+    return {"_id": key_of(event.model, event.prediction_id), **event.to_dict()}
+
+
+def id_of(document: Document) -> Any:
+    """The prediction's id; in old documents, which have no `prediction_id`, it is the `_id`."""
+    return document.get("prediction_id", document["_id"])
+
+
+def are_about(model: str, ids: Collection[str]) -> list[Document]:
+    """Queries that together find a model's events by id: as they are stored now, and as they were."""
+    old = {"_id": {"$in": list(ids)}, "prediction_id": {"$exists": False}, "model": {"$in": [model, None]}}
+    return [{"_id": {"$in": [key_of(model, prediction_id) for prediction_id in ids]}}, old]
 
 
 def whole_seconds(start: datetime, end: datetime) -> Document:
@@ -52,9 +68,9 @@ def whole_seconds(start: datetime, end: datetime) -> Document:
 def read(kind: type[Event], document: Document) -> Event | Refusal:
     """The event in a document; a document of another form says what is wrong with it."""
     try:
-        return kind.from_dict({"prediction_id": document["_id"], **document})
+        return kind.from_dict({**document, "prediction_id": id_of(document)})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return Refusal(str(document["_id"]), f"{type(error).__name__}: {error}"[:300])
+        return Refusal(str(id_of(document)), f"{type(error).__name__}: {error}"[:300])
 
 
 def hourly_traffic(documents: Iterable[Document]) -> dict[datetime, HourlyTraffic]:

@@ -1,10 +1,11 @@
 """The only user of pymongo: predictions, targets and reports in MongoDB behind a few domain verbs."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
-from pymongo import ASCENDING, DESCENDING, MongoClient, ReplaceOne
+from pymongo import ASCENDING, DESCENDING, MongoClient
 
 from sextant.contracts.errors import Rejected
 from sextant.contracts.events import Prediction, Target
@@ -13,12 +14,13 @@ from sextant.infrastructure.documents import (
     HourlyTraffic,
     Refusal,
     RefusedWrite,
+    are_about,
     hourly_traffic,
+    id_of,
     read,
-    stored,
     whole_seconds,
 )
-from sextant.infrastructure.event_writes import Outcome, translated, write
+from sextant.infrastructure.event_writes import add_predictions, add_targets, translated
 
 READ_BATCH = 1_000
 
@@ -64,20 +66,15 @@ class EventStore:
     # --- writing -------------------------------------------------------------------------------------------
 
     def add_predictions(self, predictions: Sequence[Prediction]) -> list[RefusedWrite]:
-        """Store each prediction once, whatever is sent twice; returns those that MongoDB will never take."""
-        documents = [stored(prediction.to_dict()) for prediction in predictions]
-        outcome = write(documents, lambda part: self._db.predictions.insert_many(part, ordered=False))
-        return _refusals(predictions, outcome)
+        """Store each prediction once, whatever is sent twice; returns those that can never be stored, and why.
+
+        One of them may be a second prediction of a model for the same id, with other features or context.
+        """
+        return add_predictions(self._db.predictions, predictions)
 
     def add_targets(self, targets: Sequence[Target]) -> list[RefusedWrite]:
-        """Store each target, of several for a prediction the last; returns those that MongoDB will never take."""
-        return _refusals(targets, write([stored(target.to_dict()) for target in targets], self._replace_targets))
-
-    def _replace_targets(self, documents: Sequence[Document]) -> None:
-        writes: list[ReplaceOne[Document]] = [
-            ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents
-        ]
-        self._db.targets.bulk_write(writes, ordered=False)
+        """Store the target received last for each prediction; returns those that can never be stored, and why."""
+        return add_targets(self._db.targets, targets)
 
     def add_report(self, report: Mapping[str, Any]) -> None:
         """Store the description of one rendered report (see design: collection `reports`)."""
@@ -126,25 +123,29 @@ class EventStore:
         return [prediction for prediction in found if isinstance(prediction, Prediction)][::-1]
 
     def targets_for(
-        self, prediction_ids: Iterable[str], *, skip: Callable[[Refusal], None] | None = None
+        self, model: str, prediction_ids: Iterable[str], *, skip: Callable[[Refusal], None] | None = None
     ) -> dict[str, Target]:
-        """The targets that have arrived for these predictions, by prediction id.
+        """The targets that have arrived for these predictions of a model, by prediction id.
 
         A document that is no target has not arrived; it is handed to `skip`.
         """
         found: dict[str, Target] = {}
-        for document in _find_by_id(self._db.targets, prediction_ids):
+        for document in _find_by_id(self._db.targets, model, prediction_ids):
             target = read(Target, document)
-            if isinstance(target, Target):
+            if isinstance(target, Refusal):
+                if skip is not None:
+                    skip(target)
+            elif (other := found.get(target.prediction_id)) is None or other.received_at < target.received_at:
                 found[target.prediction_id] = target
-            elif skip is not None:
-                skip(target)
         return found
 
-    def existing_ids(self, prediction_ids: Iterable[str]) -> dict[str, str]:
-        """Those of these predictions that are stored, with the model of each."""
-        documents = _find_by_id(self._db.predictions, prediction_ids, {"model": 1})
-        return {document["_id"]: document["model"] for document in documents}
+    def existing_ids(self, prediction_ids: Iterable[str], models: Iterable[str]) -> dict[str, set[str]]:
+        """Those of these ids under which predictions are stored, with those of these models that made them."""
+        wanted, found = list(prediction_ids), defaultdict[str, set[str]](set)
+        for model in models:
+            for document in _find_by_id(self._db.predictions, model, wanted, {"prediction_id": 1}):
+                found[id_of(document)].add(model)
+        return dict(found)
 
     def hourly(self, model: str, start: datetime, end: datetime) -> dict[datetime, HourlyTraffic]:
         """Traffic of a model by full hour, oldest first; hours without any are left out.
@@ -161,12 +162,12 @@ class EventStore:
         with translated():
             return sorted(self._db.predictions.distinct("model"))
 
-    def delete(self, prediction_ids: Sequence[str]) -> tuple[int, int]:
-        """Delete these predictions and their targets, targets first; how many there were of each."""
-        chosen = {"_id": {"$in": list(prediction_ids)}}
+    def delete(self, model: str, prediction_ids: Sequence[str]) -> tuple[int, int]:
+        """Delete these predictions of a model and their targets, targets first; how many there were of each."""
+        chosen = are_about(model, prediction_ids)
         with translated():
-            targets = self._db.targets.delete_many(chosen).deleted_count
-            return self._db.predictions.delete_many(chosen).deleted_count, targets
+            targets = sum(self._db.targets.delete_many(query).deleted_count for query in chosen)
+            return sum(self._db.predictions.delete_many(query).deleted_count for query in chosen), targets
 
     def count_predictions(self, model: str | None = None) -> int:
         """How many predictions are stored, of one model or of all."""
@@ -176,8 +177,8 @@ class EventStore:
     def prediction_ids(self) -> Iterator[str]:
         """The id of every stored prediction."""
         with translated():
-            for document in self._db.predictions.find({}, {"_id": 1}, batch_size=READ_BATCH):
-                yield document["_id"]
+            for document in self._db.predictions.find({}, {"prediction_id": 1}, batch_size=READ_BATCH):
+                yield id_of(document)
 
     def reports(self, model: str | None = None, *, without: Iterable[str] = ()) -> list[Document]:
         """Descriptions of the rendered reports, newest first; fields in `without` are not fetched."""
@@ -195,23 +196,21 @@ class EventStore:
     ) -> Iterator[tuple[str, str, datetime]]:
         """Id, version ("" if unknown) and time of the predictions made before a moment, oldest first, streamed."""
         chosen = {"model": model, "created_at": {"$lt": whole_seconds(moment, moment)["$lt"]}}
-        fields = {"model_version": 1, "created_at": 1}
+        fields = {"prediction_id": 1, "model_version": 1, "created_at": 1}
         order = DESCENDING if newest_first else ASCENDING
         with translated():
             cursor = self._db.predictions.find(chosen, fields, batch_size=READ_BATCH).sort("created_at", order)
             for document in cursor:
                 made_at = document["created_at"]
                 if isinstance(made_at, datetime) and made_at < moment:  # nx-27017 finds texts and whole seconds
-                    yield document["_id"], str(document.get("model_version") or ""), made_at
+                    yield id_of(document), str(document.get("model_version") or ""), made_at
 
 
-def _find_by_id(collection: Any, ids: Iterable[str], fields: Document | None = None) -> Iterator[Document]:
+def _find_by_id(
+    collection: Any, model: str, ids: Iterable[str], fields: Document | None = None
+) -> Iterator[Document]:
     wanted = list(ids)
     with translated():
         for start in range(0, len(wanted), READ_BATCH):
-            yield from collection.find({"_id": {"$in": wanted[start : start + READ_BATCH]}}, fields)
-
-
-def _refusals(events: Sequence[Prediction | Target], outcome: Outcome) -> list[RefusedWrite]:
-    refused = sorted(outcome.refused.items())
-    return [RefusedWrite(position, events[position].prediction_id, reason) for position, reason in refused]
+            for query in are_about(model, wanted[start : start + READ_BATCH]):
+                yield from collection.find(query, fields)

@@ -18,6 +18,24 @@ def store(services: Services) -> Iterator[EventStore]:
         yield store
 
 
+@pytest.fixture(scope="module")
+def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """A server for all tests of a file."""
+    services = Services(tmp_path_factory.mktemp("mongo"))
+    services.mongo().start()
+    yield services
+    services.stop_all()
+
+
+@pytest.fixture
+def event_store(mongo_server: Services, request: pytest.FixtureRequest) -> Iterator[EventStore]:
+    """A store with a database of its own on that server."""
+    database = f"t{abs(hash(request.node.name)) % 10**9}"
+    with closing(EventStore.connect(mongo_server.mongodb_uri, database)) as store:
+        store.ensure_indexes()
+        yield store
+
+
 @pytest.fixture
 def environment(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """The services' environment, here too, and everything that a command sets restored after the test."""

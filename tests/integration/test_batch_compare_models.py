@@ -108,7 +108,7 @@ def test_a_comparison_is_not_replaced_by_one_that_sees_less_since_predictions_we
     before = only_report(store)
     capsys.readouterr()
 
-    store.delete([name for name in store.prediction_ids() if name.endswith("5")])
+    store.delete("taxi", [name for name in store.prediction_ids() if name.endswith("5")])
     assert compare() == 0
     assert "was made from 800 predictions, of which 720 are still stored" in capsys.readouterr().out
     assert only_report(store) == before

@@ -83,7 +83,7 @@ def test_a_report_is_not_replaced_by_one_that_sees_less_since_predictions_were_d
     before = only_report(store), page_of(services, only_report(store))
     capsys.readouterr()
 
-    store.delete(list(store.prediction_ids())[:100])
+    store.delete("taxi", list(store.prediction_ids())[:100])
     assert report_of_the_hour() == 0
     assert "was made from 300 predictions, of which 200 are still stored" in capsys.readouterr().out
     assert (only_report(store), page_of(services, only_report(store))) == before
@@ -170,7 +170,7 @@ def test_a_long_window_is_sampled_and_the_same_window_gives_the_same_report_in_w
         store.add_targets(targets_from(make_trips(600, seed=4), trips)[:300])
         assert report_of_the_hour() == 0
         documents.append(only_report(store))
-        store.delete([prediction.prediction_id for prediction in trips])
+        store.delete("taxi", [prediction.prediction_id for prediction in trips])
     assert without_time(documents[0]) == without_time(documents[1])
 
     document, page = documents[1], page_of(services, documents[1])

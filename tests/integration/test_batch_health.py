@@ -116,7 +116,7 @@ def test_a_summary_is_not_replaced_by_one_that_sees_less_since_predictions_were_
     before = only_summary(services, store)
     capsys.readouterr()
 
-    store.delete(sorted(store.prediction_ids())[:100])
+    store.delete("taxi", sorted(store.prediction_ids())[:100])
     assert summary_of_the_week() == 0
     said = capsys.readouterr().out
     assert "was made from 300 predictions, of which 200 are still stored, so it stays as it is" in said

@@ -34,8 +34,8 @@ def written(folder: Path, *lines: str, header: str = "prediction_id,target") -> 
     return path
 
 
-def stored(store: EventStore, *identifiers: str) -> dict[str, float | str]:
-    return {identifier: target.target for identifier, target in store.targets_for(identifiers).items()}
+def stored(store: EventStore, *identifiers: str, model: str = "taxi") -> dict[str, float | str]:
+    return {identifier: target.target for identifier, target in store.targets_for(model, identifiers).items()}
 
 
 def rejected(path: Path) -> dict[int, str]:
@@ -75,12 +75,12 @@ def test_the_same_file_again_changes_no_document_in_either_mode(
     identifiers = [prediction.prediction_id for prediction in predictions]
     path = written(tmp_path, *(f"{identifier},{n}" for n, identifier in enumerate(identifiers * 2)))
     assert main([str(path)]) == 0
-    before = store.targets_for(identifiers)
+    before = store.targets_for("taxi", identifiers)
     capsys.readouterr()
     for options in ([], ["--replace"]):
         assert main([str(path), *options]) == 0
         assert "40 matched (40 already there), 0 unknown, 0 malformed, 40 repeated" in capsys.readouterr().out
-        assert store.targets_for(identifiers) == before
+        assert store.targets_for("taxi", identifiers) == before
 
 
 def test_another_stored_value_is_replaced_by_a_later_one_only_and_never_silently(
@@ -96,7 +96,7 @@ def test_another_stored_value_is_replaced_by_a_later_one_only_and_never_silently
     assert main([str(path)]) == 0
     counts = "3 matched (1 replaced another value, 2 left as stored, with another value)"
     assert counts in capsys.readouterr().out
-    found = store.targets_for(["p000000", "p000001", "p000002"])
+    found = store.targets_for("taxi", ["p000000", "p000001", "p000002"])
     assert [found[name].target for name in sorted(found)] == [2.0, 1.0, 1.0]
     assert found["p000000"].received_at == later
 
@@ -134,7 +134,7 @@ def test_classes_from_parquet_are_checked_against_the_model(
     rejects = tmp_path / "elsewhere.csv"
     assert main([str(path), "--model", "iris", "--rejects", str(rejects)]) == 0
     assert f"2 rows: 1 matched, 0 unknown, 1 malformed (see {rejects})" in capsys.readouterr().out
-    assert stored(store, "p000000", "p000001") == {"p000000": "setosa"}
+    assert stored(store, "p000000", "p000001", model="iris") == {"p000000": "setosa"}
     assert rejects.read_text().startswith("row,reason,prediction_id")
     assert "2,target is none of the model's classes" in rejects.read_text().replace('"', "")
 

@@ -81,7 +81,7 @@ def ids(store: EventStore, *prefixes: str) -> list[str]:
 
 
 def targets(store: EventStore, name: str, count: int) -> list[str]:
-    return sorted(store.targets_for(f"{name}{n}" for n in range(count)))
+    return sorted(store.targets_for("taxi", (f"{name}{n}" for n in range(count))))
 
 
 def test_a_dry_run_says_what_would_go_and_deletes_nothing(
@@ -196,8 +196,8 @@ def test_mongodb_going_away_in_the_middle_is_said_with_what_is_gone_and_a_second
     cover(store, OLD, OLD + DAY)
     delete = EventStore.delete
 
-    def delete_once(self: EventStore, prediction_ids: Sequence[str]) -> tuple[int, int]:
-        done = delete(self, prediction_ids)
+    def delete_once(self: EventStore, model: str, prediction_ids: Sequence[str]) -> tuple[int, int]:
+        done = delete(self, model, prediction_ids)
         mongo.kill()
         return done
 

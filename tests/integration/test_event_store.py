@@ -1,46 +1,20 @@
 """The event store against a server that speaks MongoDB's wire protocol (nx-27017)."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from sextant.contracts.errors import Rejected, StoreUnavailable
-from sextant.contracts.events import Prediction, Target
+from sextant.contracts.events import Target
 from sextant.infrastructure.documents import HourlyTraffic, Refusal
 from sextant.infrastructure.event_store import EventStore
-from tests.processes import Services, free_port
-
-NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    services = Services(tmp_path_factory.mktemp("mongo"))
-    services.mongo().start()
-    yield services
-    services.stop_all()
+from tests.events import NOON, prediction
+from tests.processes import free_port
 
 
 @pytest.fixture
-def store(server, request):
-    store = EventStore.connect(server.mongodb_uri, f"t{abs(hash(request.node.name)) % 10**9}")
-    store.ensure_indexes()
-    yield store
-    store.close()
-
-
-def prediction(number: int, **changes) -> Prediction:
-    values = {
-        "prediction_id": f"p{number}",
-        "model": "taxi",
-        "model_version": "v1",
-        "created_at": NOON + timedelta(milliseconds=100 * number),
-        "features": {"trip_distance": 1.5, "PULocationID": "74"},
-        "context": {"payment_type": 1},
-        "prediction": 10.0 + number,
-        "latency_ms": 0.5,
-    }
-    return Prediction(**{**values, **changes})
+def store(event_store: EventStore) -> EventStore:
+    return event_store
 
 
 def test_a_prediction_comes_back_as_it_was_stored(store):
@@ -70,13 +44,6 @@ def test_the_latest_are_the_newest_of_the_model_oldest_first(store):
     assert [p.prediction_id for p in store.latest("taxi", 3, until=NOON + timedelta(days=1))] == ["p5", "p7", "p9"]
 
 
-def test_the_last_target_received_for_a_prediction_counts(store):
-    for minutes in (5.0, 7.0):
-        assert store.add_targets([Target("p1", "taxi", minutes, NOON), Target("p2", "taxi", 1.0, NOON)]) == []
-    store.add_targets([Target("p1", "taxi", 8.0, NOON), Target("p1", "taxi", 9.0, NOON)])
-    assert {i: t.target for i, t in store.targets_for(["p1", "p2", "unknown"]).items()} == {"p1": 9.0, "p2": 1.0}
-
-
 def test_a_document_that_cannot_be_stored_is_refused_alone(store):
     odd = prediction(2, context={"huge": 2**70})
     refusals = store.add_predictions([prediction(1), odd, prediction(3)])
@@ -99,7 +66,7 @@ def test_a_document_that_is_no_prediction_is_named_or_handed_over_and_the_rest_i
 
 def test_ids_that_are_stored_are_told_with_their_model(store):
     store.add_predictions([prediction(1), prediction(2, model="iris")])
-    assert store.existing_ids(["p1", "p2", "p3"]) == {"p1": "taxi", "p2": "iris"}
+    assert store.existing_ids(["p1", "p2", "p3"], ["iris", "taxi"]) == {"p1": {"taxi"}, "p2": {"iris"}}
     assert store.models() == ["iris", "taxi"]
 
 
@@ -125,10 +92,10 @@ def test_old_predictions_are_found_oldest_first_and_deleted_with_their_targets(s
     made = list(store.made_before("taxi", NOON + timedelta(minutes=3)))
     assert [identifier for identifier, _, _ in made] == ["p0", "p1", "p2"]
     old = ["p0", "p1"]
-    assert store.delete(old) == (2, 2)
-    assert store.delete(old) == (0, 0)
+    assert store.delete("taxi", old) == (2, 2)
+    assert store.delete("taxi", old) == (0, 0)
     assert sorted(store.prediction_ids()) == ["p2", "p3", "p4"]
-    assert set(store.targets_for(["p0", "p1", "p2", "p3"])) == {"p2", "p3"}
+    assert set(store.targets_for("taxi", ["p0", "p1", "p2", "p3"])) == {"p2", "p3"}
 
 
 def test_a_document_that_is_no_target_has_not_arrived_and_is_handed_over(store):
@@ -136,9 +103,9 @@ def test_a_document_that_is_no_target_has_not_arrived_and_is_handed_over(store):
     store._db.targets.insert_one({"_id": "p2", "model": "taxi", "target": 3.0, "received_at": "yesterday"})
     store._db.targets.insert_one({"_id": "p3", "model": "taxi"})
     skipped: list[Refusal] = []
-    assert list(store.targets_for(["p1", "p2", "p3"], skip=skipped.append)) == ["p1"]
+    assert list(store.targets_for("taxi", ["p1", "p2", "p3"], skip=skipped.append)) == ["p1"]
     assert {refusal.prediction_id for refusal in skipped} == {"p2", "p3"}
-    assert list(store.targets_for(["p1", "p2", "p3"])) == ["p1"]
+    assert list(store.targets_for("taxi", ["p1", "p2", "p3"])) == ["p1"]
 
 
 def test_reports_are_listed_newest_first_and_found_by_id(store):
@@ -161,7 +128,7 @@ def test_without_a_server_every_call_says_that_mongodb_is_away():
         lambda: store.add_targets([Target("a", "taxi", 1.0, NOON)]),
         lambda: store.latest("taxi", 1, until=NOON + timedelta(days=1)),
         lambda: list(store.between("taxi", NOON, NOON)),
-        lambda: store.targets_for(["a"]),
+        lambda: store.targets_for("taxi", ["a"]),
     ]
     for call in calls:
         with pytest.raises(StoreUnavailable, match="MongoDB"):

@@ -47,7 +47,7 @@ class FakeEvents:
                 self.taken += 1
                 yield made
 
-    def targets_for(self, prediction_ids: Iterable[str]) -> dict[str, Target]:
+    def targets_for(self, model: str, prediction_ids: Iterable[str]) -> dict[str, Target]:
         ids = list(prediction_ids)
         self.most_asked = max(self.most_asked, len(ids))
         return {key: self.targets[key] for key in ids if key in self.targets}

@@ -41,7 +41,7 @@ def of_b(answer: Exception | dict[str, object]) -> FakeCollection:
 @pytest.mark.parametrize("code", [2, 14, 15, 22, 52, 53, 55, 56, 57, 121, 10334, 17280, 17419])
 def test_a_document_that_mongodb_will_never_take_is_refused_and_the_others_are_stored(code: int) -> None:
     collection = of_b({"code": code, "errmsg": "bad"})
-    assert write(THREE, collection.write) == Outcome(refused={1: "bad"})
+    assert write(dict(enumerate(THREE)), collection.write) == Outcome(refused={1: "bad"})
     assert collection.stored == {"a", "c"}
 
 
@@ -52,31 +52,31 @@ PASSING = [14031, 11600, 11601, 11602, 10107, 189, 91, 13435, 13436, 50, 262, 13
 @pytest.mark.parametrize("code", PASSING)
 def test_any_other_error_of_a_document_is_tried_again(code: int) -> None:
     with pytest.raises(StoreUnavailable, match=f"disk is full.*{code}"):
-        write(THREE, of_b({"code": code, "errmsg": "disk is full"}).write)
+        write(dict(enumerate(THREE)), of_b({"code": code, "errmsg": "disk is full"}).write)
 
 
 def test_a_passing_error_beside_a_permanent_one_refuses_nothing_yet() -> None:
     answers = {"a": {"code": 121, "errmsg": "bad"}, "b": {"code": 14031, "errmsg": "disk is full"}}
     with pytest.raises(StoreUnavailable, match="disk is full"):
-        write(THREE, FakeCollection(answers.get).write)
+        write(dict(enumerate(THREE)), FakeCollection(answers.get).write)
 
 
 @pytest.mark.parametrize("code", [*PASSING, 2, None])
 def test_an_error_of_the_command_as_a_whole_is_tried_again(code: int | None) -> None:
     with pytest.raises(StoreUnavailable, match="no"):
-        write(THREE, of_b(OperationFailure("no", code)).write)
+        write(dict(enumerate(THREE)), of_b(OperationFailure("no", code)).write)
 
 
 @pytest.mark.parametrize("error", [AutoReconnect("gone"), NotPrimaryError("elections")])
 def test_a_lost_connection_is_tried_again(error: Exception) -> None:
     with pytest.raises(StoreUnavailable):
-        write(THREE, of_b(error).write)
+        write(dict(enumerate(THREE)), of_b(error).write)
 
 
 @pytest.mark.parametrize("code", [15, 22, 10334])
 def test_a_batch_that_is_rejected_for_its_content_is_split_until_the_culprit_is_alone(code: int) -> None:
     collection = FakeCollection(lambda name: OperationFailure("too large", code) if name == "d317" else None)
-    outcome = write([{"_id": f"d{number}"} for number in range(500)], collection.write)
+    outcome = write({number: {"_id": f"d{number}"} for number in range(500)}, collection.write)
     assert outcome == Outcome(refused={317: "too large"})
     assert collection.stored == {f"d{number}" for number in range(500)} - {"d317"}
 
@@ -94,18 +94,20 @@ def test_what_cannot_be_a_document_is_refused_without_asking() -> None:
         {"_id": 1, "x": "\ud800"},
     ]
     collection = FakeCollection(lambda _: None)
-    outcome = write(documents, collection.write)
+    outcome = write(dict(enumerate(documents)), collection.write)
     assert set(outcome.refused) == {1, 2, 3, 4}
     assert "more than 16,777,216" in outcome.refused[1]
     assert collection.stored == {"a"}
 
 
 def test_a_taken_id_is_told_and_not_judged() -> None:
-    assert write(THREE, of_b({"code": 11000, "errmsg": "taken"}).write) == Outcome(duplicates=(1,))
+    assert write(dict(enumerate(THREE)), of_b({"code": 11000, "errmsg": "taken"}).write) == Outcome(
+        duplicates=(1,)
+    )
 
 
 def test_a_document_that_nx_27017_cannot_write_as_json_is_refused_and_its_full_disk_is_not() -> None:
     reason = "Object of type DBRef is not JSON serializable"
-    assert write(THREE, of_b({"code": 8, "errmsg": reason}).write) == Outcome(refused={1: reason})
+    assert write(dict(enumerate(THREE)), of_b({"code": 8, "errmsg": reason}).write) == Outcome(refused={1: reason})
     with pytest.raises(StoreUnavailable, match="full"):
-        write(THREE, of_b({"code": 8, "errmsg": "database or disk is full"}).write)
+        write(dict(enumerate(THREE)), of_b({"code": 8, "errmsg": "database or disk is full"}).write)
