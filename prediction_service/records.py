@@ -148,7 +148,7 @@ def _field(feature: Feature) -> tuple[Any, Any]:
 
 
 def _context_errors(context: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
-    """What MongoDB could not hold: NUL in names, integers beyond 64 bits, endless nesting."""
+    """What MongoDB could not hold, or not unchanged: odd names, integers beyond 64 bits, endless nesting."""
     reasons = ((name, _unstorable({name: value}, 0)) for name, value in context.items())
     return [{"field": name, "pointer": f"{prefix}/{name}", "detail": reason} for name, reason in reasons if reason]
 
@@ -159,8 +159,8 @@ def _unstorable(value: object, depth: int) -> str | None:
     if isinstance(value, int) and value not in INT64:
         return "Integers should fit into 64 bits"
     if isinstance(value, dict):
-        if any("\0" in name for name in value):
-            return "Names should hold no NUL character"
+        if any("\0" in name or name.startswith("$") for name in value):
+            return "Names should hold no NUL character and not begin with $, which MongoDB reads as its own"
         return next(filter(None, (_unstorable(inner, depth + 1) for inner in value.values())), None)
     if isinstance(value, list):
         return next(filter(None, (_unstorable(inner, depth + 1) for inner in value)), None)

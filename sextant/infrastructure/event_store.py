@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any, Self
 
 from pymongo import ASCENDING, DESCENDING, MongoClient
+from pymongo.errors import PyMongoError
 
-from sextant.contracts.errors import Rejected
+from sextant.contracts.errors import Rejected, SettingsError
 from sextant.contracts.events import Prediction, Target
 from sextant.infrastructure.documents import (
     Document,
@@ -34,18 +35,21 @@ class EventStore:
 
     @classmethod
     def connect(cls, uri: str, database: str, *, timeout: float = 5.0) -> Self:
-        """A store that connects when first used; every operation gives up after `timeout` seconds."""
+        """A store that connects when first used and gives up after `timeout` seconds; raises SettingsError."""
         milliseconds = int(timeout * 1_000)
-        client: MongoClient[Document] = MongoClient(
-            uri,
-            tz_aware=True,
-            appname="sextant",
-            w="majority",
-            retryWrites=False,  # the relay retries, and redelivery is harmless
-            serverSelectionTimeoutMS=milliseconds,
-            connectTimeoutMS=milliseconds,
-            socketTimeoutMS=milliseconds * 6,
-        )
+        try:
+            client: MongoClient[Document] = MongoClient(
+                uri,
+                tz_aware=True,
+                appname="sextant",
+                w="majority",
+                retryWrites=False,  # the relay retries, and redelivery is harmless
+                serverSelectionTimeoutMS=milliseconds,
+                connectTimeoutMS=milliseconds,
+                socketTimeoutMS=milliseconds * 6,
+            )
+        except (PyMongoError, ValueError, OSError) as error:  # none of them shows the password
+            raise SettingsError(f"MONGODB_URI: {error}") from None
         return cls(client, database)
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 """How every HTTP service of Sextant reads JSON and answers errors: RFC 9457 problem details."""
 
+import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +18,7 @@ from sextant.contracts.errors import Retryable, SextantError
 
 RETRY_AFTER_SECONDS = "5"
 DRAIN_BYTES, DRAIN_STEP_BYTES, DRAIN_SECONDS = 64 << 20, 64 << 10, 5.0
+LONG_INTEGER = re.compile(rb"\d{19}")
 log = structlog.get_logger(__name__)
 
 
@@ -49,8 +52,10 @@ def read_json(request: Request) -> Any:
         raise Problem(415, f"send application/json, not {request.mimetype or 'a body without a content type'}")
     body = _body(request)
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        data = orjson.loads(body)
+        # orjson makes integers beyond 64 bits floats, so that they would be stored as others.
+        return json.loads(body) if LONG_INTEGER.search(body) else data
+    except (ValueError, RecursionError) as error:
         raise Problem(400, f"the body is not valid JSON: {error}") from None
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sextant.contracts.errors import SettingsError
@@ -13,6 +14,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 EmailAddress = Annotated[str, Field(pattern=r"^[\w.+-]+@[\w.-]+$")]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
+SECRETS = frozenset({"mongodb_uri", "api_keys", "events_token"})
 MongoUri = Annotated[str, Field(pattern=r"^mongodb(\+srv)?://\S+$")]
 
 
@@ -115,7 +117,11 @@ class Settings(BaseSettings):
     @field_validator("api_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: object) -> object:
-        return frozenset(_parts(value)) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        if not (keys := frozenset(_parts(value))):
+            raise ValueError("there is no key between the commas; leave it empty to require none")
+        return keys
 
     @field_validator("alert_email_to", "trusted_types", mode="before")
     @classmethod
@@ -152,8 +158,14 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors())
-        raise SettingsError("invalid settings: " + "; ".join(wrong)) from None
+        raise SettingsError("invalid settings: " + "; ".join(map(_told, error.errors()))) from None
+
+
+def _told(error: ErrorDetails) -> str:
+    """Which variable is wrong and why; a value that may hold a password is never shown."""
+    name = str(error["loc"][0])
+    shown = "" if name in SECRETS else f", got {error['input']!r}"
+    return f"{'.'.join(map(str, error['loc'])).upper()}: {error['msg']}{shown}"
 
 
 TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}

@@ -92,6 +92,13 @@ def test_fields_that_the_schema_does_not_know_are_kept_as_context(client, log):
     assert log.bodies[0]["context"] == {"payment_type": 2, "vendor": {"name": "x"}}
 
 
+def test_integers_are_kept_to_the_last_digit_up_to_64_bits(client, log):
+    numbers = [2**63 - 1, -(2**63), 9007199254740993, 0.1234567890123456789]
+    client.post("/predict", json={**TRIP, "note": numbers, "PULocationID": 2**70})
+    assert log.bodies[0]["context"]["note"] == numbers
+    assert log.bodies[0]["features"]["PULocationID"] == str(2**70)
+
+
 def test_a_client_may_choose_the_prediction_id(client, log):
     assert client.post("/predict", json={**TRIP, "prediction_id": "trip-7"}).json["prediction_id"] == "trip-7"
     assert log.bodies[0]["prediction_id"] == "trip-7"
@@ -119,6 +126,12 @@ WRONG_RECORDS = {
     "numeric id": ({**TRIP, "prediction_id": 7}, {"/prediction_id"}),
     "id with a line break": ({**TRIP, "prediction_id": "a\nb"}, {"/prediction_id"}),
     "integer that no store holds": ({**TRIP, "note": 2**63}, {"/note"}),
+    "integer that JSON libraries round": ({**TRIP, "note": [{"deep": 2**64 + 1}]}, {"/note"}),
+    "negative integer of a hundred digits": ({**TRIP, "note": -(10**100)}, {"/note"}),
+    "number of a hundred digits": ({**TRIP, "trip_distance": 10**100}, {"/trip_distance"}),
+    "name that is a reference to MongoDB": ({**TRIP, "note": {"$ref": "a", "$id": 1}}, {"/note"}),
+    "name that is a date to MongoDB": ({**TRIP, "note": [{"$date": 1}]}, {"/note"}),
+    "name that is an operator to MongoDB": ({**TRIP, "$where": "1"}, {"/$where"}),
     "name that no store holds": ({**TRIP, "note": {"a\0b": 1}}, {"/note"}),
     "one bad of two": ([TRIP, {**TRIP, "trip_distance": "x"}], {"/1/trip_distance"}),
     "repeated id": ([{**TRIP, "prediction_id": "a"}] * 2, {"/1/prediction_id"}),
@@ -145,6 +158,8 @@ def test_every_wrong_field_is_named_and_nothing_is_stored(client, log, case):
         (b'{"trip_distance": Infinity}', "application/json", 400),
         (b'{"trip_distance": 1e999}', "application/json", 400),
         (b'{"a": "\xff"}', "application/json", 400),
+        (b'{"a": 1' + b"0" * 10_000 + b"}", "application/json", 400),
+        (b"[" * 1_000 + b"9" * 30 + b"]" * 1_000, "application/json", 400),
         (b'{"a": "\\ud800"}', "application/json", 400),
         (b"[" * 100_000, "application/json", 400),
         (b'{"a": ' * 5_000 + b"1" + b"}" * 5_000, "application/json", 400),
@@ -262,6 +277,7 @@ def test_feedback_for_a_classifier_names_a_class(client, log):
         ({"prediction_id": "a", "target": None}, 422, "target"),
         ({"prediction_id": "a", "target": True}, 422, "target"),
         ({"prediction_id": "a", "target": [1]}, 422, "target"),
+        ({"prediction_id": "a", "target": 10**100}, 422, "target"),
         ({"prediction_id": "a", "target": "long"}, 422, "target"),
         ({"prediction_id": "a", "target": 1, "model": "nope"}, 404, None),
         ({"prediction_id": "a", "target": 1, "tarjet": 2}, 422, "tarjet"),
