@@ -1,11 +1,11 @@
 """The only reader of environment variables: one frozen Settings, validated when a process starts."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sextant.contracts.errors import SettingsError
@@ -158,10 +158,12 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise SettingsError("invalid settings: " + "; ".join(map(_told, error.errors()))) from None
+        raise SettingsError(
+            "invalid settings: " + "; ".join((_told(dict(wrong)) for wrong in error.errors()))
+        ) from None
 
 
-def _told(error: ErrorDetails) -> str:
+def _told(error: Mapping[str, Any]) -> str:
     """Which variable is wrong and why; a value that may hold a password is never shown."""
     name = str(error["loc"][0])
     shown = "" if name in SECRETS else f", got {error['input']!r}"
