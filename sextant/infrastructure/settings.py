@@ -158,9 +158,8 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise SettingsError(
-            "invalid settings: " + "; ".join((_told(dict(wrong)) for wrong in error.errors()))
-        ) from None
+        wrong = "; ".join(_told(dict(found)) for found in error.errors())
+        raise SettingsError(f"invalid settings: {wrong}") from None
 
 
 def _told(error: Mapping[str, Any]) -> str:
