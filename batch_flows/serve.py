@@ -18,12 +18,12 @@ REMIND_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
-def wait_for_server(api_url: str) -> None:
-    """Return once the Prefect server answers; until then, say now and then what is being waited for."""
+def wait_for_server(settings: Settings) -> None:
+    """Return once the Prefect server answers, saying now and then what is being waited for; raises Fatal."""
     said = -REMIND_SECONDS
-    while not server_answers(api_url):
+    while not server_answers(settings):
         if time.monotonic() - said >= REMIND_SECONDS:
-            log.warning("waiting for the Prefect server", url=api_url)
+            log.warning("waiting for the Prefect server", url=settings.prefect_api_url)
             said = time.monotonic()
         time.sleep(RETRY_SECONDS)
 
@@ -34,7 +34,7 @@ def serve_forever(settings: Settings) -> None:
     from batch_flows.orchestration.schedule import deployments
 
     while True:
-        wait_for_server(settings.prefect_api_url)
+        wait_for_server(settings)
         try:
             serve_until_stopped(lambda: deployments(settings))
         except Exception as error:  # noqa: BLE001  Prefect raises what its HTTP client and task groups do
@@ -43,20 +43,19 @@ def serve_forever(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Serve until stopped; a wrong setting ends it with one line and code 2."""
+    """Serve until stopped; a wrong setting, such as the password, ends it with one line and code 2."""
     # Neither is certain: a container's first process ignores SIGTERM, a shell's background process SIGINT.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:
         settings = load_settings()
         prepare_environment(settings)
+        configure_logging("flows", settings.log_level)
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every poll
+        serve_forever(settings)
     except Fatal as error:
         sys.stderr.write(f"flows: {error}\n")
         return 2
-    configure_logging("flows", settings.log_level)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every poll
-    try:
-        serve_forever(settings)
     except KeyboardInterrupt:
         log.info("stopped")
     return 0

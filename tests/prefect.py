@@ -1,7 +1,6 @@
 """A real Prefect server for tests, the flows served on it, and what they left on the server."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -21,12 +20,11 @@ class Prefect:
         self.environment = services.environment | {
             "PREFECT_HOME": str(services.folder / "prefect"),
             "PREFECT_API_URL": self.api,
+            "PREFECT_PORT": str(self.port),
+            "PREFECT_URL": f"http://127.0.0.1:{self.port}",
             "REPORTS_URL": "http://reports.example/r/",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_UI_API_URL": self.api,
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(services.folder / "prefect-ui"),
             "PREFECT_RUNNER_POLL_FREQUENCY": "1",
-            "DO_NOT_TRACK": "1",
         }
 
     def program(self, name: str, arguments: list[str], ready: Any) -> Program:
@@ -36,15 +34,23 @@ class Prefect:
         return program
 
     def server(self) -> Program:
-        prefect = str(Path(sys.executable).with_name("prefect"))
-        arguments = [prefect, "server", "start", "--port", str(self.port)]
-        return self.program("prefect", arguments, lambda: answers(f"{self.api}/health"))
+        return self.program("prefect", ["-m", "batch_flows.server"], lambda: answers(f"{self.api}/health"))
+
+    @property
+    def auth_string(self) -> str:
+        """What a person types into the page that asks for it."""
+        return (self.services.data_dir / "secrets" / "prefect").read_text().strip()
+
+    def request(self, method: str, path: str, **more: Any) -> requests.Response:
+        """With the password."""
+        auth = tuple(self.auth_string.split(":"))
+        return requests.request(method, f"{self.api}{path}", auth=auth, timeout=30, **more)
 
     def flows(self) -> Program:
         return self.program("flows", ["-m", "batch_flows.serve"], lambda: self.deployment() is not None)
 
     def deployment(self, name: str = "drift-report/taxi") -> dict[str, Any] | None:
-        answer = requests.get(f"{self.api}/deployments/name/{name}", timeout=10)
+        answer = self.request("GET", f"/deployments/name/{name}")
         return answer.json() if answer.ok else None
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -52,7 +58,7 @@ class Prefect:
         answers: list[requests.Response] = []
 
         def answered() -> bool:
-            answers[:] = [requests.request(method, f"{self.api}{path}", json=body, timeout=30)]
+            answers[:] = [self.request(method, path, json=body)]
             return answers[0].status_code != 503
 
         wait_until(answered, f"Prefect to answer {path}")

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from batch_flows.import_targets import steps as target_steps
+from batch_flows.import_targets.folder import path_in_folder, rejects_of
 from batch_flows.import_targets.staging import reject_path, staging_path
 from batch_flows.import_targets.summary import FLOW, Counts, ImportRules, ImportSummary
 from batch_flows.orchestration.steps import read_bundle
@@ -31,7 +32,7 @@ def import_targets(
     skip_unknown: bool = False,
     replace: bool = False,
 ) -> "State[Any]":
-    """Completed with the counts, or with "Empty" for a file without rows; Failed with one sentence.
+    """What the command runs: Completed with the counts, or with "Empty" for no rows; Failed with one sentence.
 
     Args:
         path: CSV or Parquet with prediction_id and target; must be readable where the flow runs.
@@ -45,6 +46,34 @@ def import_targets(
         return _outcome(_import(load_settings(), Path(path), rejects, rules))
     except SextantError as error:
         return Failed(message=str(error))
+
+
+@flow(
+    name=FLOW,
+    flow_run_name="targets of {model} from {path}",
+    description="Imports targets from a CSV or Parquet file in the folder IMPORT_DIR; idempotent.",
+    timeout_seconds=24 * 3600,
+)
+def import_from_folder(
+    path: Path, model: str = "taxi", skip_unknown: bool = False, replace: bool = False
+) -> "State[Any]":
+    """What a deployment runs: whoever may start a run cannot name a file outside of the operator's folder.
+
+    Malformed rows go to a file in DATA_DIR/staging.
+
+    Args:
+        path: CSV or Parquet with prediction_id and target; its name in IMPORT_DIR, or its whole path there.
+        model: The model's name, such as taxi.
+        skip_unknown: Leave out targets whose prediction is not stored; otherwise they wait for it.
+        replace: Take rows without received_at as received now, so that they replace other stored values.
+    """
+    try:
+        settings = load_settings()
+        found = path_in_folder(settings.imports_folder, Path(path))
+        rejects = rejects_of(settings, found)
+    except SextantError as error:
+        return Failed(message=str(error))
+    return import_targets.fn(found, model, rejects, skip_unknown, replace)
 
 
 def _import(settings: Settings, path: Path, chosen: Path | None, rules: ImportRules) -> ImportSummary:

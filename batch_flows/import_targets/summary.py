@@ -137,4 +137,6 @@ class ImportSummary:
         return f"{self._total(kind):,} {kind}" + (f" ({', '.join(details)})" if details else "")
 
     def _ignored(self) -> str:
-        return f"; ignored columns: {', '.join(self.ignored_columns)}"[:300] if self.ignored_columns else ""
+        """How many columns: their names are content of the file, which no message quotes."""
+        count = len(self.ignored_columns)
+        return f"; {count} other column{'s' * (count > 1)} ignored" if count else ""

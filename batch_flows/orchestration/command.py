@@ -34,30 +34,29 @@ def run_command(
     options = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        chosen = dict(parameters(settings, options))
+        state = run_once(settings, folder, dict(parameters(settings, options)))
     except (Rejected, Fatal) as error:
         sys.stderr.write(f"{name}: {error}\n")
         return WRONG_INPUT
-    state = run_once(settings, folder, chosen)
     stream = sys.stdout if state.is_completed() else sys.stderr
     stream.write(f"{name}: {state.message}\n")
     return COMPLETED if state.is_completed() else FAILED
 
 
 def run_once(settings: Settings, folder: str, parameters: dict[str, Any]) -> "State[Any]":
-    """The flow's final state, whether or not a Prefect server is there to record it."""
+    """The flow's final state, whether or not a Prefect server is there to record it; raises Fatal."""
     prepare_environment(settings)
     set_environment_defaults(PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="WARNING")  # the log is for the server
     flow = load_flow(folder)
-    if server_answers(settings.prefect_api_url):
+    if server_answers(settings):
         state: State[Any] = flow(**parameters, return_state=True)
         return state
     return flow.fn(**parameters)
 
 
-def load_flow(folder: str) -> "Flow[..., State[Any]]":
-    """The flow of a folder: the function of the same name in its flow.py; imports Prefect."""
-    flow: Flow[..., State[Any]] = getattr(import_module(f"batch_flows.{folder}.flow"), folder)
+def load_flow(folder: str, function: str | None = None) -> "Flow[..., State[Any]]":
+    """The flow of a folder: in its flow.py the function of this name (default: the folder's); imports Prefect."""
+    flow: Flow[..., State[Any]] = getattr(import_module(f"batch_flows.{folder}.flow"), function or folder)
     return flow
 
 

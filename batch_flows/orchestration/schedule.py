@@ -48,15 +48,17 @@ def _others() -> list[RunnerDeployment]:
         _deployment(
             "retention",
             "nightly",
+            function="scheduled_retention",
             tags=["retention"],
-            description="Lists predictions that are old and covered by a report; deletes them only with apply.",
+            description="Lists predictions that are old and have a report; deletes them with RETENTION_APPLY.",
             cron=EVERY_NIGHT,
         ),
         _deployment(
             "import_targets",
             "on-demand",
+            function="import_from_folder",
             tags=["targets"],
-            description="Imports targets from a CSV or Parquet file that the flows can read.",
+            description="Imports targets from a CSV or Parquet file in the folder IMPORT_DIR.",
         ),
         _deployment(
             "compare_models",
@@ -67,10 +69,13 @@ def _others() -> list[RunnerDeployment]:
     ]
 
 
-def _deployment(folder: str, name: str, **details: Any) -> RunnerDeployment:
-    """A deployment of which one run at a time goes on; later ones wait for it."""
+def _deployment(folder: str, name: str, function: str | None = None, **details: Any) -> RunnerDeployment:
+    """A deployment of which one run at a time goes on; later ones wait for it.
+
+    `function`: a flow with fewer parameters than the command's, since a run's are chosen by whoever starts it.
+    """
     return RunnerDeployment.from_flow(
-        load_flow(folder),
+        load_flow(folder, function),
         name=name,
         concurrency_limit=ONE_AT_A_TIME,
         entrypoint_type=EntrypointType.MODULE_PATH,

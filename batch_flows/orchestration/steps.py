@@ -1,6 +1,7 @@
 """The flows' interface to Prefect: client settings, and steps that are tasks when a server records them."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 from prefect.tasks import Task, exponential_backoff
 
-from sextant.contracts.errors import Retryable
+from sextant.contracts.errors import Rejected, Retryable
 from sextant.contracts.model_bundle import ModelBundle, load_bundle
 from sextant.infrastructure.settings import Settings
 
@@ -23,6 +24,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 RETRIES = 3
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""Of a model or a version: no path that leads out of the folder of models."""
 
 
 def step(*, name: str, minutes: float, tags: tuple[str, ...] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -86,5 +89,7 @@ def _failed_for_now(_task: object, _run: TaskRun, state: State[Any]) -> bool:
 
 @step(name="Load model bundle", minutes=5)
 def read_bundle(settings: Settings, model: str, version: str | None) -> ModelBundle:
-    """The model's live version, or the one asked for; verified."""
+    """The model's live version, or the one asked for; verified. Raises Rejected for what can be no name."""
+    if not all(re.fullmatch(NAME, part) for part in (model, version or model)):
+        raise Rejected(f"there is no model {model!r}" + (f" with a version {version!r}" if version else ""))
     return load_bundle(settings.models_dir, model, version)

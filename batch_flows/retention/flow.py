@@ -29,7 +29,7 @@ def retention(
     keep_reports_days: float | None = 365.0,
     require_report: bool = True,
 ) -> "State[Any]":
-    """Completed with what was deleted, or with "Empty" when nothing was old; Failed with one sentence.
+    """What the command runs: Completed with what was deleted, or "Empty"; Failed with one sentence.
 
     Stopped in between, it goes on when run again. Three things stay whatever their age: the newest WINDOW_SIZE
     predictions of a model, with which monitoring fills its window after a restart; the documents of reports;
@@ -49,6 +49,30 @@ def retention(
         return _retain(load_settings(), limits, deleted, model=model, apply=apply, require_report=require_report)
     except SextantError as error:
         return Failed(message=interruption(str(error), deleted))
+
+
+@flow(
+    name=FLOW,
+    flow_run_name="retention of {model}",
+    description="Deletes or lists old predictions and pages, as the settings RETENTION_* say.",
+    timeout_seconds=6 * 3600,
+)
+def scheduled_retention(model: str | None = None) -> "State[Any]":
+    """What a deployment runs: whoever may start a run does not say what is deleted; the operator's settings do.
+
+    Args:
+        model: The one model to clear, with its reports; none: all that have predictions, and all reports.
+    """
+    try:
+        settings = load_settings()
+    except SextantError as error:
+        return Failed(message=str(error))
+    return retention.fn(
+        older_than_days=settings.retention_days,
+        apply=settings.retention_apply,
+        model=model,
+        keep_reports_days=settings.retention_report_days or None,
+    )
 
 
 def _retain(

@@ -28,11 +28,19 @@ class Settings(BaseSettings):
     monitoring_url: HttpUrl = Field("http://127.0.0.1:8085", description="Where the relay sends live events")
     prediction_url: HttpUrl = Field("http://127.0.0.1:9696", description="Where send_data.py sends traffic")
     prefect_api_url: HttpUrl = Field("http://127.0.0.1:4200/api", description="The Prefect server's API")
+    prefect_api_auth_string: SecretStr | None = Field(
+        None,
+        description="The Prefect server's user:password (default: made at first start, DATA_DIR/secrets/prefect)",
+    )
     prometheus_url: HttpUrl = Field(
         "http://127.0.0.1:9091", description="Where the health summary gets its history"
     )
 
     grafana_url: HttpUrl = Field("http://127.0.0.1:3000", description="Where people open Grafana")
+    prefect_url: HttpUrl = Field(
+        "http://127.0.0.1:4200",
+        description="Where people open Prefect; pages of other origins may not use its API",
+    )
     live_page_url: HttpUrl = Field("http://127.0.0.1:8085", description="Where people open monitoring's live page")
     reports_url: HttpUrl = Field("http://127.0.0.1:8080", description="Where people open the HTML reports")
 
@@ -66,6 +74,16 @@ class Settings(BaseSettings):
         50_000, ge=100, description="Most rows that a report evaluates; of a longer window, a uniform sample"
     )
     report_every_hours: float = Field(1.0, gt=0, description="Hours between scheduled drift reports")
+    import_dir: Path | None = Field(
+        None, description="Folder from which Prefect may import targets (default: DATA_DIR/imports)"
+    )
+    retention_apply: bool = Field(
+        False, description="Whether the nightly retention deletes; otherwise it lists what it would delete"
+    )
+    retention_days: float = Field(90.0, gt=0, description="Age in days at which the nightly retention deletes")
+    retention_report_days: float = Field(
+        365.0, ge=0, description="Age in days at which it deletes report pages; 0: never"
+    )
 
     cpu_price_per_hour: float = Field(
         0.0, ge=0, description="Price of one CPU core per hour, in any currency; 0: cost is not shown"
@@ -148,6 +166,16 @@ class Settings(BaseSettings):
         """The file of the secret that the relay and monitoring share."""
         return self.events_token_file or self.data_dir / "secrets" / "events-token"
 
+    @property
+    def imports_folder(self) -> Path:
+        """Folder from which Prefect may import targets."""
+        return self.import_dir or self.data_dir / "imports"
+
+    @property
+    def prefect_secret_file(self) -> Path:
+        """Where the Prefect server's user and password are kept, unless the operator has set them."""
+        return self.data_dir / "secrets" / "prefect"
+
 
 def _parts(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
@@ -183,9 +211,9 @@ def child_environment(**changes: str) -> dict[str, str]:
 
 
 def set_environment_defaults(**variables: str) -> None:
-    """Set variables that a library reads when it is imported, where the operator has not set them."""
+    """Set variables that a library reads when it is imported, unless the operator has; empty counts as unset."""
     for name, value in variables.items():
-        os.environ.setdefault(name, value)
+        os.environ[name] = os.environ.get(name) or value
 
 
 def forbid_telemetry() -> None:

@@ -56,7 +56,7 @@ class TargetFile:
 
 
 def open_target_file(path: Path) -> TargetFile:
-    """The file at this path; raises Rejected with one sentence when it cannot hold targets."""
+    """The file at this path; raises Rejected when it cannot hold targets, without quoting its content."""
     if path.is_dir():
         raise Rejected(f"{path} is a folder; name one file")
     with _readable(path):
@@ -76,9 +76,8 @@ def _checked(file: TargetFile) -> TargetFile:
     if twice := [name for name in KNOWN if names.count(name) > 1]:
         raise Rejected(f"{file.path} has more than one column named {twice[0]}")
     if missing := [name for name in NEEDED if name not in names]:
-        found = ", ".join(repr(name) for name in file.columns)[:200]
         where = " in its first line" if file.separator else ""
-        raise Rejected(f"{file.path} has no column {' or '.join(missing)}: it names {found}{where}")
+        raise Rejected(f"{file.path} has no column {' or '.join(missing)}{where}")
     return file
 
 
@@ -90,11 +89,10 @@ def _plain(name: str) -> str:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise Rejected(f"{path} is not UTF-8 text (it has a byte 0x{byte:02x}); save it as UTF-8") from None
+    except UnicodeDecodeError:
+        raise Rejected(f"{path} is not UTF-8 text; save it as UTF-8") from None
     except OSError as error:
-        raise Rejected(f"cannot read {path}: {error.strerror or _first_line(error)}") from None
+        raise Rejected(f"cannot read {path}: {error.strerror or 'it is damaged'}") from None
 
 
 # --- CSV ---------------------------------------------------------------------------------------------------
@@ -157,8 +155,8 @@ def _parquet(path: Path) -> "pq.ParquetFile":
 
     try:
         return pq.ParquetFile(path, pre_buffer=False)
-    except pa.ArrowException as error:
-        raise Rejected(f"{path} is not a readable Parquet file: {_first_line(error)}") from None
+    except pa.ArrowException:
+        raise Rejected(f"{path} is not a readable Parquet file") from None
 
 
 def _parquet_rows(file: TargetFile) -> Iterator[TargetRow]:
@@ -173,8 +171,8 @@ def _parquet_rows(file: TargetFile) -> Iterator[TargetRow]:
                     number += 1
                     if any(values):
                         yield TargetRow(number, **dict(zip(map(_plain, read), values, strict=True)))
-    except pa.ArrowException as error:
-        raise Rejected(f"{file.path} is damaged after row {number}: {_first_line(error)}") from None
+    except pa.ArrowException:
+        raise Rejected(f"{file.path} is damaged after row {number}") from None
 
 
 def _texts(column: Any) -> list[str]:
@@ -183,7 +181,3 @@ def _texts(column: Any) -> list[str]:
 
 def _as_text(value: object) -> str:
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]

@@ -64,6 +64,8 @@ def where_to_look(settings: Settings, found: Constellation) -> None:
         if program.shows:
             print(f"  http://127.0.0.1:{program.port}/  {program.shows}")
     print(f"  {settings.data_dir}/logs/  one log per process")
+    if settings.prefect_api_auth_string is None:
+        print(f"  {settings.prefect_secret_file}  what Prefect's page asks for: user:password")
     for reason in found.absent.values():
         print(f"  ({reason} and was not started)")
 

@@ -78,6 +78,7 @@ def public_addresses(settings: Settings) -> dict[str, str]:
     """Where people find them: links in alerts and on pages lead there."""
     return {
         "GRAFANA_URL": _chosen(settings, "grafana_url", _local(settings.grafana_port)),
+        "PREFECT_URL": _chosen(settings, "prefect_url", _local(settings.prefect_port)),
         "LIVE_PAGE_URL": _chosen(settings, "live_page_url", _local(settings.monitoring_port)),
         "REPORTS_URL": _chosen(settings, "reports_url", _local(settings.reports_port)),
     }

@@ -127,12 +127,64 @@ def test_the_page_of_a_run_names_the_flow_its_outcome_and_its_artifacts(
         assert [said for said in wrong if said.startswith("asks ")] == []  # its own faults are not ours
 
 
+def test_without_the_password_the_api_tells_that_it_is_up_and_nothing_else(
+    prefect: Prefect, flows: Program
+) -> None:
+    assert requests.get(f"{prefect.api}/health", timeout=10).ok
+    run = f"/deployments/{prefect.deployment('retention/nightly')['id']}/create_flow_run"
+    for auth in (None, ("sextant", "guessed")):
+        for method, path in (("GET", "/version"), ("POST", "/deployments/filter"), ("POST", run)):
+            answer = requests.request(method, prefect.api + path, json={}, auth=auth, timeout=10)
+            assert answer.status_code == 401, path
+
+
+def test_a_page_of_another_origin_may_not_use_the_api_and_the_server_s_own_may(
+    prefect: Prefect, flows: Program
+) -> None:
+    asks = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    url = f"{prefect.api}/deployments/filter"
+    foreign = requests.options(url, headers={"Origin": "https://evil.example", **asks}, timeout=10)
+    assert foreign.status_code == 400
+    assert "Access-Control-Allow-Origin" not in foreign.headers
+    answer = prefect.request("POST", "/deployments/filter", json={}, headers={"Origin": "https://evil.example"})
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    for host in ("127.0.0.1", "localhost"):
+        own = f"http://{host}:{prefect.port}"
+        allowed = requests.options(url, headers={"Origin": own, **asks}, timeout=10)
+        assert allowed.headers["Access-Control-Allow-Origin"] == own
+
+
+def test_a_run_imports_from_the_operator_s_folder_and_quotes_no_other_file(
+    prefect: Prefect, services: Services, flows: Program
+) -> None:
+    imports = services.data_dir / "imports"
+    imports.mkdir(exist_ok=True)
+    (services.folder / "passwords.txt").write_text("root:hunter2\n")
+    (imports / "link.csv").symlink_to(services.folder / "passwords.txt")
+    for path in (str(services.folder / "passwords.txt"), "../../passwords.txt", "link.csv"):
+        run = prefect.run({"path": path}, "import-targets/on-demand")
+        assert run["state_type"] == "FAILED"
+        assert run["state"]["message"].startswith(f"{path} is not a file in {imports}")
+        assert "hunter2" not in json.dumps(run) + prefect.log(run["id"])
+
+    (imports / "targets.csv").write_text("prediction_id,target\n7,12.5\n8,private words\n")
+    run = prefect.run({"path": "targets.csv"}, "import-targets/on-demand")
+    assert run["state_type"] == "COMPLETED", run["state"]["message"]
+    assert "2 rows: 1 matched, 0 unknown, 1 malformed" in run["state"]["message"]
+    artifacts = json.dumps(list(prefect.artifacts(run["id"]).values()))
+    assert "private words" not in json.dumps(run) + prefect.log(run["id"]) + artifacts
+    assert "private words" in (services.data_dir / "staging" / "targets.csv.rejected.csv").read_text()
+
+
 def test_one_run_of_each_deployment_goes_on_at_a_time_and_nothing_is_deleted_unasked(
     prefect: Prefect, flows: Program
 ) -> None:
     for name in ("health-summary/weekly", "retention/nightly"):
         assert "cron" in prefect.deployment(name)["schedules"][0]["schedule"], name
-    assert not prefect.deployment("retention/nightly")["parameters"].get("apply")
+    assert set(prefect.deployment("retention/nightly")["parameter_openapi_schema"]["properties"]) == {"model"}
     for name in ("import-targets/on-demand", "compare-models/on-demand"):
         assert prefect.deployment(name)["schedules"] == [], name
     for deployment in prefect.ask("POST", "/deployments/filter", {}):
@@ -163,6 +215,6 @@ def test_a_model_that_is_published_later_is_served_too_and_what_stops_is_paused(
 def move_to_work_pool(prefect: Prefect, name: str) -> None:
     """What going to Kubernetes does (see docs/prefect-kubernetes.md); serving must take the deployment back."""
     prefect.ask("POST", "/work_pools/", {"name": "elsewhere", "type": "kubernetes"})
-    url = f"{prefect.api}/deployments/{prefect.deployment(name)['id']}"
-    assert requests.patch(url, json={"work_pool_name": "elsewhere"}, timeout=30).ok
+    path = f"/deployments/{prefect.deployment(name)['id']}"
+    assert prefect.request("PATCH", path, json={"work_pool_name": "elsewhere"}).ok
     assert prefect.deployment(name)["work_pool_name"] == "elsewhere"

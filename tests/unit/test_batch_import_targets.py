@@ -178,7 +178,7 @@ def test_the_sentence_has_every_count() -> None:
         "10 repeated in the file"
     )
     assert summary(malformed=0, repeated=0, ignored_columns=["note"]).sentence() == (
-        "12,000 rows: 11,890 matched (300 already there), 80 unknown, 0 malformed; ignored columns: note"
+        "12,000 rows: 11,890 matched (300 already there), 80 unknown, 0 malformed; 1 other column ignored"
     )
 
 

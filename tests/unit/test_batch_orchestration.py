@@ -12,8 +12,8 @@ from sextant.contracts.errors import Fatal, Retryable
 from sextant.infrastructure.settings import load_settings
 
 VARIABLES = (
-    "PREFECT_API_URL", "PREFECT_HOME", "PREFECT_SERVER_ANALYTICS_ENABLED", "PREFECT_SERVER_EPHEMERAL_ENABLED",
-    "PREFECT_LOGGING_LEVEL", "DO_NOT_TRACK",
+    "PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_HOME", "PREFECT_SERVER_ANALYTICS_ENABLED",
+    "PREFECT_SERVER_EPHEMERAL_ENABLED", "PREFECT_LOGGING_LEVEL", "DO_NOT_TRACK",
 )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def test_a_data_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/api", "http://[broken/api"])
 def test_a_server_that_is_not_there_does_not_answer(url: str) -> None:
-    assert server_answers(url) is False
+    assert server_answers(load_settings(prefect_api_url=url)) is False
 
 
 def test_outside_of_a_flow_run_a_step_is_called_once_and_its_error_is_its_own() -> None:

@@ -186,9 +186,7 @@ def test_a_targets_file_that_breaks_off_is_one_clear_error_and_sends_nothing(
     path.write_bytes(b"prediction_id,target\n" + b"a,setosa\n" * 20_000 + b"\xff\n")
     assert send(service, tmp_path, "--targets", str(path)) == 1
     assert service.targets == []
-    assert capsys.readouterr().err == (
-        f"send_data.py: {path} is not UTF-8 text (it has a byte 0xff); save it as UTF-8\n"
-    )
+    assert capsys.readouterr().err == (f"send_data.py: {path} is not UTF-8 text; save it as UTF-8\n")
 
 
 @pytest.mark.parametrize(

@@ -84,11 +84,11 @@ def test_a_field_without_end_is_a_problem_and_reading_goes_on(tmp_path: Path) ->
     ("content", "reason"),
     [
         ("", "is empty; its first line must name the columns"),
-        ("a,1\nb,2\n", "has no column prediction_id or target: it names 'a', '1' in its first line"),
-        ("prediction_id,label\na,1\n", "has no column target: it names 'prediction_id', 'label'"),
+        ("a,1\nb,2\n", "has no column prediction_id or target in its first line"),
+        ("prediction_id,label\na,1\n", "has no column target in its first line"),
         ("prediction_id,target,target\na,1,1\n", "more than one column named target"),
-        ("prediction_id,target\na,1\n".encode("utf-16"), "is not UTF-8 text (it has a byte 0xff)"),
-        ("prediction_id,target,note\na,1,caf\xe9\n".encode("latin-1"), "is not UTF-8 text (it has a byte 0xe9)"),
+        ("prediction_id,target\na,1\n".encode("utf-16"), "is not UTF-8 text; save it as UTF-8"),
+        ("prediction_id,target,note\na,1,caf\xe9\n".encode("latin-1"), "is not UTF-8 text; save it as UTF-8"),
         (b"\x00\x01\x02\x03" * 100, "has no column"),
     ],
 )
@@ -138,7 +138,7 @@ def test_the_type_of_a_file_is_told_by_its_bytes_and_not_by_its_name(tmp_path: P
 
 
 def test_parquet_without_a_needed_column_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Rejected, match=r"has no column target: it names 'prediction_id', 'y'$"):
+    with pytest.raises(Rejected, match=r"has no column target$"):
         open_target_file(parquet(tmp_path, prediction_id=["a"], y=[1]))
 
 
