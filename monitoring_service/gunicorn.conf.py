@@ -1,6 +1,7 @@
 """How gunicorn runs the monitoring service: one process, since the windows are in its memory, with threads."""
 
 from sextant.infrastructure.logs import take_over_gunicorn_log
+from sextant.infrastructure.parent import end_with_parent
 from sextant.infrastructure.settings import load_settings
 
 _settings = load_settings()
@@ -19,3 +20,7 @@ control_socket_disable = True
 
 def on_starting(server):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook
     take_over_gunicorn_log("monitoring", _settings.log_level)
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook
+    end_with_parent(worker.ppid)  # a busy worker would not notice that its master was killed

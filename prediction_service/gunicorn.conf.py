@@ -3,6 +3,7 @@
 from prometheus_client import multiprocess
 
 from sextant.infrastructure.logs import take_over_gunicorn_log
+from sextant.infrastructure.parent import end_with_parent
 from sextant.infrastructure.settings import load_settings
 
 _settings = load_settings()
@@ -20,6 +21,10 @@ control_socket_disable = True
 
 def on_starting(server):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook
     take_over_gunicorn_log("prediction", _settings.log_level)
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook
+    end_with_parent(worker.ppid)  # a busy worker would not notice that its master was killed
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook

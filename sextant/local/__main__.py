@@ -9,7 +9,15 @@ from sextant.contracts.errors import Fatal
 from sextant.contracts.model_bundle import current_version
 from sextant.infrastructure.settings import Settings, load_settings
 from sextant.local import control
-from sextant.local.constellation import ROOT, Constellation, Program, constellation, require_checkout
+from sextant.local.constellation import (
+    ROOT,
+    Constellation,
+    Program,
+    all_programs,
+    constellation,
+    ports_in_use,
+    require_checkout,
+)
 from sextant.local.demo import MODEL, Demo, all_hold
 from sextant.local.environment import environment
 from sextant.local.supervisor import lock_file, lock_holder
@@ -24,6 +32,11 @@ def prepare(settings: Settings, source: str) -> None:
 
 def up(settings: Settings, source: str) -> Constellation:
     """Start everything, wait until it answers, and return what runs."""
+    with control.starting(settings):
+        return _up(settings, source)
+
+
+def _up(settings: Settings, source: str) -> Constellation:
     found = control.startable(settings)
     try:
         current_version(settings.models_dir, MODEL)
@@ -50,11 +63,21 @@ def up(settings: Settings, source: str) -> Constellation:
 def status(settings: Settings) -> bool:
     """Say what runs and what answers; whether anything runs."""
     pid = lock_holder(lock_file(settings))
-    print(f"running (process {pid})" if pid else "nothing is running")
+    if control.orphans(settings):
+        print("the supervisor was killed, and some of its programs still run; end them with: make down")
+    else:
+        print(f"running (process {pid})" if pid else "nothing is running")
     for program in constellation(settings).programs if pid else ():
         if program.ready_path:
             print(f"  {program.name:<14}{'ready' if control.answers(program) else 'does not answer'}")
     return pid is not None
+
+
+def down(settings: Settings) -> None:
+    """Stop everything, and say what listens on our ports nevertheless."""
+    print("stopped" if control.stop(settings) else "nothing is running")
+    for port in ports_in_use(all_programs(settings)):
+        print(f"{port} is in use by another program, which was not started here")
 
 
 def where_to_look(settings: Settings, found: Constellation) -> None:
@@ -102,7 +125,7 @@ def main() -> None:
         if arguments.command == "status":
             sys.exit(0 if status(settings) else 1)
         elif arguments.command == "down":
-            print("stopped" if control.stop(settings) else "nothing is running")
+            down(settings)
         elif arguments.command == "up":
             where_to_look(settings, up(settings, arguments.source))
         elif not demo(settings, arguments.source, once=arguments.once or not sys.stdout.isatty()):

@@ -17,7 +17,7 @@ PROCFILE = Path(__file__).with_name("Procfile")
 class Program:
     """A program of the constellation and how a person or a check reaches it.
 
-    One with `executables`, any of which will do, is not a Python package and is optional.
+    One with `executables`, any of which will do, is not a Python package. The others run without an optional one.
     """
 
     name: str
@@ -26,11 +26,17 @@ class Program:
     ready_path: str | None = None
     shows: str = ""
     executables: tuple[str, ...] = ()
+    helper: bool = False
 
     @property
     def optional(self) -> bool:
         """Whether the others run without it."""
-        return bool(self.executables)
+        return self.helper or bool(self.executables)
+
+    @property
+    def installed(self) -> bool:
+        """Whether it can be started here."""
+        return not self.executables or self.path is not None
 
     @property
     def path(self) -> str | None:
@@ -71,7 +77,7 @@ def all_programs(settings: Settings) -> tuple[Program, ...]:
         Program("monitoring", settings.monitoring_port, "MONITORING_PORT", "/readyz", "live drift page"),
         Program("prefect", settings.prefect_port, "PREFECT_PORT", "/api/health", "Prefect, the scheduled flows"),
         Program("flows"),
-        Program("reports", settings.reports_port, "REPORTS_PORT", "/", "HTML reports"),
+        Program("reports", settings.reports_port, "REPORTS_PORT", "/", "HTML reports", helper=True),
         *_optional_programs(settings),
     )
     return programs[1:] if own_mongo else programs
@@ -102,7 +108,7 @@ def _optional_programs(settings: Settings) -> tuple[Program, ...]:
 def constellation(settings: Settings) -> Constellation:
     """What is installed here, and what is not."""
     programs = all_programs(settings)
-    missing = [program for program in programs if program.optional and not program.path]
+    missing = [program for program in programs if not program.installed]
     installed = tuple(program for program in programs if program not in missing)
     return Constellation(installed, {program.name: f"{program.name} is not installed here" for program in missing})
 

@@ -1,11 +1,13 @@
 """Starts and stops the local constellation, and reports whether it runs."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import requests
 
@@ -20,8 +22,11 @@ from sextant.local.constellation import (
     without_taken_ports,
 )
 from sextant.local.environment import environment, write_alertmanager_file, write_prometheus_files
+from sextant.local.leftovers import end, mark_of, running
 from sextant.local.supervisor import lock_file, lock_holder
 
+PRIVATE = ("logs", "mongo", "prefect", "prometheus", "alertmanager", "outbox", "grafana", "secrets")
+"""The folders of DATA_DIR that hold what clients sent, or secrets; reports and models are made to be read."""
 READY_SECONDS = 120.0
 OPTIONAL_SECONDS = 10.0
 STOP_SECONDS = 30.0
@@ -31,6 +36,8 @@ def startable(settings: Settings) -> Constellation:
     """What can start now; raises Fatal when it runs already, or finds no port for a program that must be there."""
     if pid := lock_holder(lock_file(settings)):
         raise Fatal(f"the constellation is already running (process {pid}); stop it with: make down")
+    if running(mark_of(settings.data_dir)):
+        raise Fatal("programs of a constellation whose supervisor was killed still run; end them with: make down")
     found = without_taken_ports(constellation(settings))
     if taken := ports_in_use(found.programs):
         raise Fatal(f"port in use: {', '.join(taken)}; stop what listens there or set another port")
@@ -39,8 +46,11 @@ def startable(settings: Settings) -> Constellation:
 
 def start(settings: Settings, found: Constellation) -> "subprocess.Popen[bytes]":
     """Write what the programs read and start the supervisor in a session of its own."""
-    for folder in ("logs", "mongo", "reports", "prefect", "outbox", "grafana"):
-        (settings.data_dir / folder).mkdir(parents=True, exist_ok=True)
+    (settings.data_dir / "reports").mkdir(parents=True, exist_ok=True)
+    for name in PRIVATE:
+        folder = settings.data_dir / name
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o700)  # also where an earlier version made it
     write_prometheus_files(settings, found)
     if found.port("alertmanager"):
         write_alertmanager_file(settings)
@@ -53,6 +63,7 @@ def start(settings: Settings, found: Constellation) -> "subprocess.Popen[bytes]"
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0o077,  # what clients sent is for nobody else on this machine
         )
 
 
@@ -92,15 +103,40 @@ def answers(program: Program) -> bool:
         return False
 
 
+@contextmanager
+def starting(settings: Settings) -> Iterator[None]:
+    """Hold the right to start a constellation in this data folder; raises Fatal while another process has it."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "starting.lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Fatal("the constellation is already starting, from another terminal") from None
+        yield
+
+
 def stop(settings: Settings) -> bool:
-    """Stop the constellation and wait until it is gone; returns whether one was running."""
+    """End the constellation and what is left of one; returns whether there was any. Raises Fatal if some stays."""
     pid = lock_holder(lock_file(settings))
-    if pid is None:
-        return False
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
+    if pid is not None:
+        _stop_supervisor(settings, pid)
+    found = running(mark_of(settings.data_dir))
+    if left := end(mark_of(settings.data_dir)):
+        raise Fatal(f"these processes do not end: {', '.join(map(str, left))}")
+    return pid is not None or bool(found)
+
+
+def _stop_supervisor(settings: Settings, pid: int) -> None:
+    number = signal.SIGTERM
     while lock_holder(lock_file(settings)) == pid:
-        if time.monotonic() > deadline:
-            raise Fatal(f"process {pid} does not stop")
-        time.sleep(0.1)
-    return True
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        deadline = time.monotonic() + STOP_SECONDS
+        while lock_holder(lock_file(settings)) == pid and time.monotonic() < deadline:
+            time.sleep(0.1)
+        number = signal.SIGKILL
+
+
+def orphans(settings: Settings) -> bool:
+    """Whether programs run whose supervisor is gone."""
+    return lock_holder(lock_file(settings)) is None and bool(running(mark_of(settings.data_dir)))

@@ -12,20 +12,34 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from sextant.infrastructure.settings import Settings, child_environment, load_settings
 from sextant.local.constellation import all_programs, commands
+from sextant.local.leftovers import MARK, mark_of, stand_by
 
 CRASHES = 5
 WITHIN_SECONDS = 30.0
 STOP_SECONDS = 10.0
+CANNOT_START = 127
+STDOUT, STDERR = 1, 2
 FLOCK = "hhqqi"  # Linux's struct flock: type, whence, start, length, process
 
 
+_log_failed = threading.Event()
+
+
 def say(line: str) -> None:
-    """One line of the supervisor's log."""
-    sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")  # one write: threads share the log
-    sys.stdout.flush()
+    """One line of the supervisor's log; when it cannot be written, one on stderr, and the programs run on."""
+    try:
+        # One write, since threads share the log; unbuffered, or it would fail again when the process ends.
+        os.write(STDOUT, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n".encode())
+        _log_failed.clear()
+    except OSError as error:
+        if not _log_failed.is_set():
+            _log_failed.set()
+            with suppress(OSError):
+                os.write(STDERR, f"the supervisor's log cannot be written: {error.strerror}\n".encode())
 
 
 class SupervisedProcess:
@@ -66,19 +80,32 @@ class SupervisedProcess:
         return True
 
     def _run_once(self) -> int:
-        with self._log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                ["/bin/sh", "-c", self._command],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._say(f"{self.name} started (process {self._process.pid})")
+        try:
+            with self._open_log() as log:
+                self._process = process = subprocess.Popen(
+                    ["/bin/sh", "-c", self._command],
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._say(f"{self.name} cannot be started: {error.strerror}")
+            return CANNOT_START
+        self._say(f"{self.name} started (process {process.pid})")
         if self._stopping.is_set():  # stop() came while it started and saw the one before
-            self._end(self._process)
-        return self._process.wait()
+            self._end(process)
+        code = process.wait()
+        _kill_session(process)  # its children would hold the port that its successor needs
+        return code
+
+    def _open_log(self) -> BinaryIO:
+        try:
+            return self._log_file.open("ab")
+        except OSError as error:
+            self._say(f"{self.name} runs without a log: {error.strerror}")
+            return Path(os.devnull).open("ab")
 
     def stop(self) -> None:
         """Ask the program to end, and after STOP_SECONDS end it and all that it started."""
@@ -92,26 +119,36 @@ class SupervisedProcess:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._say(f"{self.name} does not stop; killing it")
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # whatever it left behind in its session
+        _kill_session(process)
+
+
+def _kill_session(process: "subprocess.Popen[bytes]") -> None:
+    """End whatever is left of a program's session."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def supervise(settings: Settings, names: Sequence[str], stop: threading.Event) -> bool:
     """Run the named programs until `stop` is set (True) or one that must be there gave up (False).
 
-    None is left running.
+    One that need not be there is given up alone. None is left running.
     """
+    mark = mark_of(settings.data_dir, os.getpid())
+    leftovers = stand_by(mark)
+    environment = child_environment(**{MARK: mark})
     optional = {program.name for program in all_programs(settings) if program.optional}
     logs = settings.data_dir / "logs"
-    processes = [
-        SupervisedProcess(name, commands()[name], logs / f"{name}.log", child_environment()) for name in names
-    ]
+    processes = [SupervisedProcess(name, commands()[name], logs / f"{name}.log", environment) for name in names]
     failed = threading.Event()
 
     def run(process: SupervisedProcess) -> None:
-        if not process.run() and process.name not in optional:
-            failed.set()
-            stop.set()
+        if process.run():
+            return
+        if process.name in optional:
+            say(f"{process.name} is given up; the others go on without it")
+            return
+        failed.set()
+        stop.set()
 
     threads = [threading.Thread(target=run, args=(process,)) for process in processes]
     for thread in threads:
@@ -122,6 +159,7 @@ def supervise(settings: Settings, names: Sequence[str], stop: threading.Event) -
         thread.start()
     for thread in stoppers + threads:
         thread.join()
+    leftovers.communicate()
     say("stopped")
     return not failed.is_set()
 

@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
+from sextant.local.supervisor import lock_holder
 from tests.conftest import publish_real_bundles
 from tests.processes import ROOT, answers, free_port, wait_until
 
@@ -89,6 +91,9 @@ def test_up_runs_everything_a_killed_part_comes_back_and_down_leaves_nothing(env
     logs = {path.name for path in Path(environment["DATA_DIR"], "logs").iterdir()}
     assert {"prediction.log", "relay.log", "monitoring.log", "mongo.log", "prefect.log", "flows.log"} <= logs
 
+    outbox = Path(environment["DATA_DIR"], "outbox")
+    assert [path.name for path in (outbox, *outbox.iterdir()) if path.stat().st_mode & 0o077] == []
+
     assert local(environment, "down").stdout == "stopped\n"
     assert processes_of(environment) == []
     assert local(environment, "down").stdout == "nothing is running\n"
@@ -96,6 +101,21 @@ def test_up_runs_everything_a_killed_part_comes_back_and_down_leaves_nothing(env
         1,
         "nothing is running\n",
     )
+
+
+def test_of_two_at_once_one_starts_it_and_when_the_supervisor_is_killed_everything_ends(environment):
+    with ThreadPoolExecutor() as pool:
+        both = list(pool.map(lambda _: local(environment, "up"), range(2)))
+    refused, started = sorted(both, key=lambda result: result.returncode == 0)
+    assert started.returncode == 0, started.stderr
+    assert refused.returncode != 0
+    assert refused.stderr.startswith("sextant: the constellation is already ")
+    assert "does not answer" not in local(environment, "status").stdout
+
+    supervisor = lock_holder(Path(environment["DATA_DIR"], "constellation.pid"))
+    os.kill(supervisor, signal.SIGKILL)
+    wait_until(lambda: processes_of(environment) == [], "everything to end")
+    assert local(environment, "down").stdout == "nothing is running\n"
 
 
 STAND_IN_FOR_GRAFANA = """#!{python}

@@ -116,7 +116,12 @@ def test_a_run_leaves_a_report_and_artifacts(
 def test_the_page_of_a_run_names_the_flow_its_outcome_and_its_artifacts(
     prefect: Prefect, drifted: dict[str, Any]
 ) -> None:
-    with open_page(f"http://127.0.0.1:{prefect.port}/runs/flow-run/{drifted['id']}") as (page, wrong):
+    with open_page(f"http://127.0.0.1:{prefect.port}/") as (page, wrong):
+        password = page.get_by_placeholder("admin:pass")
+        password.fill(prefect.auth_string, timeout=WAIT_MS)
+        password.press("Enter")
+        expect(password).to_be_hidden(timeout=WAIT_MS)
+        page.goto(f"http://127.0.0.1:{prefect.port}/runs/flow-run/{drifted['id']}")
         for text in ("drift of taxi", "drift-report", "Completed", "Load model bundle"):
             expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=WAIT_MS)
         page.get_by_text("Artifacts", exact=True).click()

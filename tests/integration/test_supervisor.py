@@ -1,15 +1,19 @@
 """A supervised process: restarts what ends unasked, gives up on what cannot run, leaves nothing."""
 
 import os
+import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sextant.infrastructure.settings import load_settings
+from sextant.local.leftovers import MARK, mark_of, running, stand_by
 from sextant.local.supervisor import CRASHES, SupervisedProcess, supervise
-from tests.processes import wait_until
+from tests.processes import ROOT, Services, answers, free_port, wait_until
 
 
 def make_process(folder: Path, command: str, said: list[str]) -> SupervisedProcess:
@@ -25,10 +29,9 @@ def in_thread(process: SupervisedProcess) -> tuple[threading.Thread, list[bool]]
 
 def alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
         return False
-    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
 
 
 def test_a_program_that_is_killed_is_started_again(tmp_path):
@@ -87,27 +90,116 @@ def test_what_it_leaves_behind_is_ended_also_when_the_stop_comes_while_it_starts
     wait_until(lambda: not Path(f"/proc/{pid}").exists() or not alive(pid), "the orphan to end")
 
 
-def test_an_optional_program_that_cannot_run_stops_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["grafana", "reports"])
+def test_a_program_that_need_not_be_there_is_given_up_alone_and_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     program = tmp_path / "grafana"
     program.write_text("#!/bin/sh\nexit 3\n")
     program.chmod(0o755)
     monkeypatch.setenv("GRAFANA_PROGRAM", str(program))
-    settings = load_settings(data_dir=tmp_path / "data")
+    monkeypatch.setenv("REPORTS_PORT", "none")
+    settings = load_settings(data_dir=tmp_path / "data", reports_port=8080)
     (settings.data_dir / "logs").mkdir(parents=True)
     stop = threading.Event()
     held: list[bool] = []
-    thread = threading.Thread(target=lambda: held.append(supervise(settings, ["grafana"], stop)))
+    thread = threading.Thread(target=lambda: held.append(supervise(settings, [name], stop)))
     thread.start()
     said: list[str] = []
 
     def gave_up() -> bool:
-        said.append(capsys.readouterr().out)
-        return "giving up" in "".join(said)
+        said.append(capfd.readouterr().out)
+        return f"{name} is given up; the others go on" in "".join(said)
 
     wait_until(gave_up, "the supervisor to give up")
     assert not stop.is_set()
     stop.set()
     thread.join(20)
     assert held == [True]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    for folder in ("logs", "reports"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    bin_dir = Path(sys.executable).parent
+    return os.environ | {
+        "DATA_DIR": str(tmp_path / "data"),
+        "REPORTS_PORT": str(free_port()),
+        "PATH": f"{bin_dir}:{os.environ['PATH']}",
+    }
+
+
+def supervisor(environment: dict[str, str], **streams: Any) -> "subprocess.Popen[bytes]":
+    """A real one, which runs the reports' server."""
+    command = [sys.executable, "-m", "sextant.local.supervisor", "reports"]
+    return subprocess.Popen(command, env=environment, cwd=ROOT, start_new_session=True, **streams)
+
+
+def test_the_programs_of_a_killed_supervisor_end(environment: dict[str, str]) -> None:
+    url = f"http://127.0.0.1:{environment['REPORTS_PORT']}/"
+    with supervisor(environment) as process:
+        wait_until(lambda: answers(url), "the reports to be served")
+        process.kill()
+    wait_until(lambda: not running(mark_of(Path(environment["DATA_DIR"]))), "its programs to end")
+    assert not answers(url)
+
+
+def test_a_program_that_neither_hears_sigterm_nor_stays_in_its_session_ends_with_the_supervisor(
+    tmp_path: Path,
+) -> None:
+    mark = mark_of(tmp_path, 1)
+    deaf = f"trap '' TERM; touch {tmp_path}/deaf; while :; do sleep 0.1; done"
+    process = subprocess.Popen(["/bin/sh", "-c", deaf], env={MARK: mark}, start_new_session=True)
+    wait_until((tmp_path / "deaf").exists, "it to be deaf")
+    leftovers = stand_by(mark)
+    assert leftovers.stdin is not None
+    leftovers.stdin.close()
+    assert process.wait(60) == -signal.SIGKILL
+    assert leftovers.wait(60) == 0
+
+
+def test_a_log_that_cannot_be_written_is_said_once_and_stops_nothing(environment: dict[str, str]) -> None:
+    url = f"http://127.0.0.1:{environment['REPORTS_PORT']}/"
+    mark = mark_of(Path(environment["DATA_DIR"]))
+    Path(environment["DATA_DIR"], "logs", "reports.log").mkdir()  # no file can be opened there
+    with Path("/dev/full").open("ab") as full:
+        process = supervisor(environment, stdout=full, stderr=subprocess.PIPE)
+    with process:
+        for _ in range(2):
+            wait_until(lambda: answers(url), "the reports to be served")
+            (server,) = running(mark)
+            os.kill(server, signal.SIGKILL)
+            wait_until(lambda killed=server: running(mark) not in ([], [killed]), "it to come back")
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert said.decode() == "the supervisor's log cannot be written: No space left on device\n"
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["prediction", "monitoring"])
+def test_workers_end_with_a_killed_master_even_while_they_are_busy(services: Services, name: str) -> None:
+    services.mongo().start()
+    program = services.prediction() if name == "prediction" else services.monitoring()
+    program.start()
+    workers = program.children()
+    assert workers
+    url = f"{getattr(services, f'{name}_url')}/healthz"
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            answers(url)
+
+    asking = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    try:
+        os.kill(program.process.pid, signal.SIGKILL)
+        program.process.wait(10)
+        wait_until(lambda: not any(map(alive, workers)), "the workers to end", 10)
+    finally:
+        done.set()
+        for thread in asking:
+            thread.join()
+    assert not answers(url)

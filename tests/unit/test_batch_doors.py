@@ -19,14 +19,16 @@ from sextant.infrastructure.settings import load_settings
 VARIABLES = (
     "PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_HOME", "PREFECT_SERVER_ANALYTICS_ENABLED",
     "PREFECT_SERVER_EPHEMERAL_ENABLED", "PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_API_AUTH_STRING",
-    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS", "PREFECT_SERVER_UI_API_URL", "DO_NOT_TRACK",
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS", "PREFECT_SERVER_UI_API_URL", "PREFECT_SERVER_UI_V2_ENABLED",
+    "DO_NOT_TRACK",
 )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in VARIABLES:
-        monkeypatch.setenv(name, "")  # so that it is restored, whoever sets it
+        monkeypatch.setenv(name, "x")  # so that it is restored, whoever sets it
+        monkeypatch.delenv(name)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
 
 

@@ -1,6 +1,7 @@
 """What the local constellation starts, leaves out and tells its programs."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from sextant.contracts.errors import Fatal
 from sextant.infrastructure.settings import Settings, load_settings
 from sextant.local import control
+from sextant.local.__main__ import down
 from sextant.local.constellation import (
     Constellation,
     Program,
@@ -22,6 +24,7 @@ from sextant.local.constellation import (
     require_checkout,
 )
 from sextant.local.environment import environment, public_addresses, write_prometheus_files
+from sextant.local.leftovers import MARK, mark_of
 from sextant.local.supervisor import lock_file, lock_holder
 from tests.processes import free_port
 
@@ -56,7 +59,8 @@ def test_every_program_has_a_line_in_the_procfile(settings: Settings) -> None:
 
 def test_what_is_not_installed_is_left_out_and_named(settings: Settings, bin_dir: Path) -> None:
     found = constellation(settings)
-    assert set(all_programs(settings)) - set(found.programs) == {p for p in all_programs(settings) if p.optional}
+    left_out = set(all_programs(settings)) - set(found.programs)
+    assert left_out == {program for program in all_programs(settings) if program.executables}
     assert set(found.absent) == set(OPTIONAL)
     assert found.absent["grafana"] == "grafana is not installed here"
 
@@ -155,6 +159,45 @@ def test_down_stops_the_process_that_holds_the_lock_and_not_its_predecessor(sett
             assert control.stop(settings)
         assert stranger.poll() is None
     assert not control.stop(settings)
+
+
+def test_down_ends_what_a_killed_supervisor_left_and_not_what_another_data_folder_has(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    other = settings.data_dir.with_name("data2")
+    orphan = subprocess.Popen(["/bin/sleep", "60"], env={MARK: mark_of(settings.data_dir, 1)})
+    stranger = subprocess.Popen(["/bin/sleep", "60"], env={MARK: mark_of(other, 1)})
+    try:
+        assert control.orphans(settings)
+        with pytest.raises(Fatal, match="supervisor was killed still run; end them with: make down"):
+            control.startable(settings)
+        assert control.stop(settings)
+        assert orphan.wait(10) == -signal.SIGTERM
+        assert stranger.poll() is None
+    finally:
+        for process in (orphan, stranger):
+            process.kill()
+            process.wait()
+    assert not control.orphans(settings)
+
+
+def test_of_two_who_start_a_constellation_at_once_the_second_is_told_so_and_does_nothing(
+    settings: Settings,
+) -> None:
+    with control.starting(settings):
+        with pytest.raises(Fatal, match="is already starting"), control.starting(settings):
+            pytest.fail("both start it")
+    with control.starting(settings):
+        pass
+
+
+def test_down_names_a_port_that_a_stranger_holds(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as occupant:
+        occupant.bind(("127.0.0.1", settings.prediction_port))
+        occupant.listen()
+        down(settings)
+    said = capsys.readouterr().out
+    assert said.startswith("nothing is running\n")
+    assert f"PREDICTION_PORT {settings.prediction_port} is in use by another program" in said
 
 
 def test_nothing_is_stopped_where_nothing_holds_the_lock(settings: Settings) -> None:
