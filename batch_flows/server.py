@@ -27,7 +27,7 @@ def prepare_server_environment(settings: Settings) -> None:
         PREFECT_SERVER_CORS_ALLOWED_ORIGINS=",".join(allowed_origins(settings.prefect_url)),
         PREFECT_SERVER_UI_API_URL=f"{settings.prefect_url.rstrip('/')}/api",
         PREFECT_SERVER_ANALYTICS_ENABLED="false",
-        PREFECT_SERVER_UI_V2_ENABLED="false",  # version 2 of its pages reports to their maker all the same
+        PREFECT_SERVER_UI_V2_ENABLED="false",  # these pages contact an analytics service all the same
         DO_NOT_TRACK="1",
     )
 
