@@ -14,7 +14,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 EmailAddress = Annotated[str, Field(pattern=r"^[\w.+-]+@[\w.-]+$")]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
-SECRETS = frozenset({"mongodb_uri", "api_keys", "events_token"})
+SECRETS = frozenset({"mongodb_uri", "api_keys", "events_token", "prefect_api_auth_string"})
 MongoUri = Annotated[str, Field(pattern=r"^mongodb(\+srv)?://\S+$")]
 
 
