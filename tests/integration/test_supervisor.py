@@ -1,6 +1,7 @@
 """A supervised process: restarts what ends unasked, gives up on what cannot run, leaves nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from sextant.infrastructure.settings import load_settings
+from sextant.local import leftovers
 from sextant.local.leftovers import MARK, mark_of, running, stand_by
 from sextant.local.supervisor import CRASHES, SupervisedProcess, supervise
 from tests.processes import ROOT, Services, answers, free_port, wait_until
@@ -152,11 +154,21 @@ def test_a_program_that_neither_hears_sigterm_nor_stays_in_its_session_ends_with
     deaf = f"trap '' TERM; touch {tmp_path}/deaf; while :; do sleep 0.1; done"
     process = subprocess.Popen(["/bin/sh", "-c", deaf], env={MARK: mark}, start_new_session=True)
     wait_until((tmp_path / "deaf").exists, "it to be deaf")
-    leftovers = stand_by(mark)
-    assert leftovers.stdin is not None
-    leftovers.stdin.close()
+    watcher = stand_by(mark)
+    assert watcher.stdin is not None
+    watcher.stdin.close()
     assert process.wait(60) == -signal.SIGKILL
-    assert leftovers.wait(60) == 0
+    assert watcher.wait(60) == 0
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
+def test_where_there_is_no_proc_they_are_found_by_ps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "_environments", leftovers._environments_by_ps)
+    with subprocess.Popen(["/bin/sleep", "60"], env={MARK: mark_of(tmp_path, 1)}) as process:
+        try:
+            wait_until(lambda: running(mark_of(tmp_path)) == [process.pid], "it to be found")
+        finally:
+            process.kill()
 
 
 def test_a_log_that_cannot_be_written_is_said_once_and_stops_nothing(environment: dict[str, str]) -> None:
