@@ -20,8 +20,9 @@ Event = TypeVar("Event", Prediction, Target)
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An event that cannot be taken, and why, in words for whoever sent it."""
+    """An event that cannot be taken, where it stands in the body, and why, in words for whoever sent it."""
 
+    pointer: str
     prediction_id: str | None
     reason: str
 
@@ -50,8 +51,8 @@ def parse_batch(body: Any, models: Collection[str], max_bytes: int) -> Batch:
     def parse(kind: type[Event], item: Any) -> Event:
         return _parse(kind, item, models, max_bytes)
 
-    _take(_items(body, "predictions"), lambda item: parse(Prediction, item), batch.predictions, batch.rejected)
-    _take(_items(body, "targets"), lambda item: parse(Target, item), batch.targets, batch.rejected)
+    _take(body, "predictions", lambda item: parse(Prediction, item), batch.predictions, batch.rejected)
+    _take(body, "targets", lambda item: parse(Target, item), batch.targets, batch.rejected)
     return batch
 
 
@@ -64,12 +65,18 @@ def _items(body: Mapping[str, Any], key: str) -> list[Any]:
     return items
 
 
-def _take(items: list[Any], parse: Callable[[Any], Event], taken: list[Event], rejected: list[Rejection]) -> None:
-    for item in items:
+def _take(
+    body: Mapping[str, Any],
+    key: str,
+    parse: Callable[[Any], Event],
+    taken: list[Event],
+    rejected: list[Rejection],
+) -> None:
+    for position, item in enumerate(_items(body, key)):
         try:
             taken.append(parse(item))
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
-            rejected.append(Rejection(_id_of(item), str(error)[:300]))
+            rejected.append(Rejection(f"/{key}/{position}", _id_of(item), str(error)[:300]))
 
 
 def _parse(kind: type[Event], item: Any, models: Collection[str], max_bytes: int) -> Event:

@@ -109,10 +109,11 @@ def _events_body(events: Sequence[QueuedEvent]) -> bytes:
 
 
 def _rejected(events: Sequence[QueuedEvent], response: requests.Response) -> list[RefusedEvent]:
-    reasons = {item["prediction_id"]: item["reason"] for item in response.json().get("rejected", ())}
-    if not reasons:
-        return []
-    ids = {event.seq: orjson.loads(event.body).get("prediction_id") for event in events}
-    return [
-        RefusedEvent(seq, reasons[prediction_id]) for seq, prediction_id in ids.items() if prediction_id in reasons
-    ]
+    """What monitoring rejected, by its place in the body: an id may occur twice, of two models or as a target."""
+    seqs = {
+        f"/{kind}s/{position}": event.seq
+        for kind in ("prediction", "target")
+        for position, event in enumerate(event for event in events if event.kind == kind)
+    }
+    reasons = {item.get("pointer"): item["reason"] for item in response.json().get("rejected", ())}
+    return [RefusedEvent(seq, reasons[pointer]) for pointer, seq in seqs.items() if pointer in reasons]

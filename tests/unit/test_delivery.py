@@ -2,6 +2,7 @@
 
 import threading
 
+import orjson
 import pytest
 import requests
 
@@ -142,7 +143,16 @@ class FakeSession:
         self.posts += 1
         answer = requests.Response()
         answer.status_code = self.status if b"poison" in data else 202
-        answer._content = b'{"rejected": [{"prediction_id": "bad", "reason": "unknown model"}]}'
+        found = orjson.loads(data)["predictions"]
+        answer._content = orjson.dumps(
+            {
+                "rejected": [
+                    {"pointer": f"/predictions/{position}", "prediction_id": "bad", "reason": "unknown model"}
+                    for position, event in enumerate(found)
+                    if event.get("prediction_id") == "bad"
+                ]
+            }
+        )
         return answer
 
 
@@ -174,6 +184,12 @@ def test_one_event_that_no_body_can_hold_leaves_the_rest_of_its_batch_in_order()
 
 def test_what_monitoring_rejects_one_by_one_is_returned_with_its_reason():
     refused = sink_with(FakeSession(422)).deliver(queued("good", "bad"))
+    assert refused == [RefusedEvent(2, "unknown model")]
+
+
+def test_an_event_is_not_rejected_for_another_one_of_the_same_id():
+    target = QueuedEvent(3, 0.0, "target", b'{"prediction_id":"bad"}')
+    refused = sink_with(FakeSession(422)).deliver([target, *queued("good", "bad")])
     assert refused == [RefusedEvent(2, "unknown model")]
 
 

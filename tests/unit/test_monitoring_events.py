@@ -30,7 +30,9 @@ def test_a_rejected_event_is_named_and_the_others_are_taken(harness: Harness) ->
     body = trip_events(3)
     body["predictions"][0]["model"] = "nobody"
     answer = harness.post(body)
-    assert answer["rejected"] == [{"prediction_id": "p000000", "reason": "unknown model 'nobody'"}]
+    assert answer["rejected"] == [
+        {"pointer": "/predictions/0", "prediction_id": "p000000", "reason": "unknown model 'nobody'"}
+    ]
     assert harness.drift()["window"]["rows"] == 2
 
 
