@@ -64,7 +64,8 @@ def _body(request: Request) -> bytes:
     try:
         body = request.get_data(cache=False)
         # Werkzeug cuts a chunked body at the limit and says nothing.
-        if request.content_length is None and _is_terminated(request) and request.environ["wsgi.input"].read(1):
+        environ = request.environ
+        if "HTTP_TRANSFER_ENCODING" in environ and _is_terminated(request) and environ["wsgi.input"].read(1):
             raise RequestEntityTooLarge
         return body
     except RequestEntityTooLarge:
@@ -85,19 +86,17 @@ def answer_errors_as_problems(
     """
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(Exception, _internal_problem)
-    app.after_request(_read_what_an_error_left)
     for kind, status in statuses.items():
         app.register_error_handler(kind, partial(_domain_problem, status))
 
 
-def _read_what_an_error_left(response: Response) -> Response:
-    """Discard the rest of a refused body: a connection that is closed over it is reset, and the answer lost."""
-    if response.status_code >= 400 and _is_terminated(request):
+def _discard_body() -> None:
+    """Read the rest of a refused body: a connection that is closed over it is reset, and the answer lost."""
+    if _is_terminated(request):
         stream, deadline, left = request.environ["wsgi.input"], time.monotonic() + DRAIN_SECONDS, DRAIN_BYTES
         with suppress(Exception):  # a body that cannot be read is refused already
             while left > 0 and time.monotonic() < deadline and (read := stream.read(DRAIN_STEP_BYTES)):
                 left -= len(read)
-    return response
 
 
 def _is_terminated(request: Request) -> bool:
@@ -125,6 +124,7 @@ def _internal_problem(error: Exception) -> Response:
 
 
 def _problem_response(status: int, title: str, detail: str, errors: Sequence[dict[str, Any]]) -> Response:
+    _discard_body()
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     if errors:
         body["errors"] = errors
