@@ -1,9 +1,7 @@
 """A disk that fails once: what was acknowledged survives a power cut, though later syncs say that all is well."""
 
-import errno
 import os
-import shutil
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,52 +12,19 @@ from prediction_service.errors import OutboxUnavailable
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_file import SharedLock, finish_replacement
 from prediction_service.outbox_types import NewEvent, RefusedEvent
+from tests.failing_disk import Disk
 
 LIMIT = 10 << 20
 
 
-@dataclass
-class Disk:
-    """What a power cut leaves of each file, as Linux has it: what a failed sync could not write is forgotten."""
-
-    failing: bool = False
-    written: dict[int, bytes] = field(default_factory=dict)
-    forgotten: dict[int, dict[int, int]] = field(default_factory=dict)
-    """Bytes by inode and position, which no later sync writes unless they have changed."""
-
-    def sync(self, descriptor: int) -> None:
-        status, path = os.fstat(descriptor), os.readlink(f"/proc/self/fd/{descriptor}")
-        if not Path(path).is_file():
-            return
-        now, before = Path(path).read_bytes(), self.written.get(status.st_ino, b"")
-        forgotten = self.forgotten.setdefault(status.st_ino, {})
-        if self.failing:
-            forgotten |= {i: byte for i, byte in enumerate(now) if i >= len(before) or byte != before[i]}
-            raise OSError(errno.EIO, "Input/output error")
-        found = bytearray(now)
-        for i, byte in list(forgotten.items()):
-            if i < len(found) and found[i] == byte:
-                found[i] = before[i] if i < len(before) else 0
-            else:
-                del forgotten[i]
-        self.written[status.st_ino] = bytes(found)
-
-    def after_a_power_cut(self, folder: Path, elsewhere: Path) -> Path:
-        """The files of a folder as they are found afterwards; those that were never synced here, as they are."""
-        shutil.copytree(folder, elsewhere, ignore=shutil.ignore_patterns("*-shm"))
-        for path in folder.iterdir():
-            if path.stat().st_ino in self.written:
-                (elsewhere / path.name).write_bytes(self.written[path.stat().st_ino])
-        return elsewhere
-
-
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     disk = Disk()
     monkeypatch.setattr(os, "fdatasync", disk.sync)
     monkeypatch.setattr(os, "fsync", disk.sync)
     monkeypatch.setattr(outbox_module, "REPLACE_SECONDS", 0.0)
-    return disk
+    yield disk
+    disk.close()
 
 
 @pytest.fixture
