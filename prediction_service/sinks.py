@@ -115,5 +115,8 @@ def _rejected(events: Sequence[QueuedEvent], response: requests.Response) -> lis
         for kind in ("prediction", "target")
         for position, event in enumerate(event for event in events if event.kind == kind)
     }
-    reasons = {item.get("pointer"): item["reason"] for item in response.json().get("rejected", ())}
+    try:
+        reasons = {item.get("pointer"): item["reason"] for item in response.json().get("rejected", ())}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SinkUnavailable(f"what answers at MONITORING_URL is not monitoring: {error!r}"[:300]) from error
     return [RefusedEvent(seq, reasons[pointer]) for pointer, seq in seqs.items() if pointer in reasons]

@@ -197,3 +197,13 @@ def test_an_event_is_not_rejected_for_another_one_of_the_same_id():
 def test_any_other_failure_of_monitoring_is_tried_again(status):
     with pytest.raises(SinkUnavailable, match=str(status)):
         sink_with(FakeSession(status)).deliver(queued("poison"))
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"rejected":[{}]}', b'{"rejected":5}'])
+def test_an_answer_that_is_not_monitorings_ends_no_delivery(body):
+    session = FakeSession(202)
+    answer = session.post("", b'{"predictions":[]}', {}, 1)
+    answer._content = body
+    session.post = lambda *_, **__: answer
+    with pytest.raises(SinkUnavailable, match="not monitoring"):
+        sink_with(session).deliver(queued("a"))
