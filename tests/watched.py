@@ -15,8 +15,8 @@ LONG = 420.0  # seconds; the rules wait on purpose, the longest of them for 120 
 SETTINGS = {
     "WINDOW_SIZE": "500",
     "WINDOW_MIN_ROWS": "200",
-    "EVALUATE_EVERY": "2",
-    "MULTIVARIATE_EVERY": "10",
+    "EVALUATE_EVERY": "5",
+    "MULTIVARIATE_EVERY": "20",
     "CPU_PRICE_PER_HOUR": "0.04",
 }
 NO_FALSE_ALARM = {"FALSE_ALARM_RATE": "0.0001"}  # the tests are about the way of an alarm, not about its rate
