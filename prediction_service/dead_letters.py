@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from prediction_service.outbox_types import QueuedEvent
+from sextant.contracts.files import sync_folder
 
 MAX_BYTES = 256 << 20
 """Beyond this the oldest move to a file of their own, so that they never take the place of events."""
@@ -91,3 +92,4 @@ def append_lines(path: Path, letters: Collection[DeadLetter]) -> None:
             file.write(orjson.dumps(letter.to_dict(), option=orjson.OPT_APPEND_NEWLINE))
         file.flush()
         os.fsync(file.fileno())
+    sync_folder(path.parent)

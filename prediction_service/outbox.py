@@ -12,8 +12,9 @@ import structlog
 
 from prediction_service.dead_letters import DeadLetter, DeadLetters
 from prediction_service.errors import OutboxCorrupt, OutboxFull, OutboxUnavailable
-from prediction_service.outbox_file import SharedLock, connect, finish_replacement, replace, sync_folder
+from prediction_service.outbox_file import SharedLock, connect, finish_replacement, replace
 from prediction_service.outbox_types import SINKS, NewEvent, QueuedEvent, RefusedEvent, SinkCounts
+from sextant.contracts.files import sync_folder
 
 REPLACE_SECONDS = 1.0  # between attempts to make a new file
 log = structlog.get_logger(__name__)
@@ -99,7 +100,8 @@ class Outbox:
             raise OutboxUnavailable("the outbox was replaced")
 
     def _refuse_when_full(self) -> None:
-        if self._used_bytes() - self._dead_letters.bytes_used() >= self._max_bytes:
+        used = self._used_bytes()  # dead letters do not count; their bytes are looked at where it matters
+        if used >= self._max_bytes and used - self._dead_letters.bytes_used() >= self._max_bytes:
             self._unmeasured_bytes = self._max_bytes  # so that the next append looks again
             raise OutboxFull(f"the outbox has reached its limit of {self._max_bytes} bytes")
         self._unmeasured_bytes = 0

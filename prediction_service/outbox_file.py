@@ -20,6 +20,7 @@ import structlog
 
 from prediction_service.errors import OutboxUnavailable
 from prediction_service.outbox_types import SINKS
+from sextant.contracts.files import sync_folder
 
 LOCK_SECONDS = 2.0
 POLL_SECONDS = 0.001
@@ -187,11 +188,6 @@ def finish_replacement(outbox: Path) -> None:
         sync_folder(outbox.parent)
         new.rename(outbox)
         sync_folder(outbox.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make sure that new files are found in their folder after a power cut."""
-    _sync(folder)
 
 
 def _give_up(*_: object) -> None:

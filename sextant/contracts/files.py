@@ -35,10 +35,10 @@ def replacing(path: Path, *, mode: int = READABLE) -> Iterator[BinaryIO]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """The new name survives a power cut only when its folder is on disk too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
