@@ -72,7 +72,7 @@ reports: $(READY) ## serve the reports of DATA_DIR and their index on this machi
 	@! (: < /dev/tcp/127.0.0.1/$(REPORTS_PORT)) 2> /dev/null || { \
 		echo "something answers at http://127.0.0.1:$(REPORTS_PORT) already: make up, or set REPORTS_PORT" >&2; exit 1; }
 	@DATA_DIR="$(DATA_DIR)" $(BIN)/python -m batch_flows.reports
-	@$(BIN)/python -u -m http.server $(REPORTS_PORT) --bind 127.0.0.1 --directory "$(DATA_DIR)/reports"
+	@DATA_DIR="$(DATA_DIR)" REPORTS_PORT=$(REPORTS_PORT) BIND_HOST=127.0.0.1 $(BIN)/python -m batch_flows.reports.server
 
 clean: ## remove what the tools leave behind (not data/)
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,6 +1,8 @@
 """The monitoring service over HTTP: takes events, shows what the evaluations found."""
 
 import hmac
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, render_template, request
@@ -15,10 +17,13 @@ from monitoring_service.pages.window_report import EmptyWindow, WindowReports
 from monitoring_service.service import MonitoringService
 from monitoring_service.views import drift_view
 from sextant.contracts.errors import SextantError
+from sextant.contracts.page_policy import NO_FRAME, REPORTS, own_parts
 from sextant.infrastructure.http import Problem, answer_errors_as_problems, json_response, read_json
+from sextant.infrastructure.security_headers import POLICY, with_security_headers
 from sextant.infrastructure.settings import Settings
 
 MAX_BODY_BYTES = 32 << 20
+TEMPLATES = Path(__file__).with_name("pages") / "templates"
 STATUSES: dict[type[SextantError], int] = {WrongShape: 422, EmptyWindow: 409}
 
 
@@ -26,7 +31,8 @@ def create_app(
     settings: Settings, service: MonitoringService, events_token: str, runbooks: Runbooks | None = None
 ) -> Flask:
     """The app around a service, whose threads the caller starts and stops; events need the token."""
-    app = Flask(__name__, template_folder="pages/templates")
+    app = Flask(__name__, template_folder=TEMPLATES, static_folder=None)
+    app.wsgi_app = with_security_headers(app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     answer_errors_as_problems(app, STATUSES)
     _add_event_route(app, service, events_token)
@@ -69,7 +75,7 @@ def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService
 
     @app.get("/models/<name>/report")
     def report(name: str) -> Response:
-        return Response(reports.html(monitor_of(name)), mimetype="text/html")
+        return Response(reports.html(monitor_of(name)), mimetype="text/html", headers={POLICY: REPORTS})
 
 
 def _add_runbook_routes(app: Flask, runbooks: Runbooks) -> None:
@@ -87,9 +93,12 @@ def _add_runbook_routes(app: Flask, runbooks: Runbooks) -> None:
 
 
 def _page(template: str, **content: Any) -> Response:
-    response = Response(render_template(template, **content))
-    response.headers["Content-Security-Policy"] = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    return response
+    return Response(render_template(template, **content), headers={POLICY: _policy_of(template)})
+
+
+@cache
+def _policy_of(template: str) -> str:
+    return own_parts((TEMPLATES / template).read_text()) + NO_FRAME
 
 
 def _add_operator_routes(app: Flask, service: MonitoringService) -> None:

@@ -3,10 +3,11 @@
 import hmac
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import flask_swagger_ui
 import structlog
 from flask import Flask, Response, redirect, request
-from flask_swagger_ui import get_swaggerui_blueprint
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
@@ -17,12 +18,16 @@ from prediction_service.openapi import specification
 from prediction_service.records import Record, parse_feedback
 from prediction_service.service import PredictionService, wire_answer
 from sextant.contracts.errors import Rejected, Retryable
+from sextant.contracts.page_policy import swagger_page
 from sextant.infrastructure.http import Problem, answer_errors_as_problems, json_response, read_json
+from sextant.infrastructure.security_headers import POLICY, with_security_headers
 from sextant.infrastructure.settings import Settings
 
 MAX_BODY_BYTES = 4 << 20
 SHOWN = {"name", "version", "task", "target", "classes", "metrics", "data_source", "data_period", "feature_schema"}
 STATUSES = {UnknownModel: 404, RecordTooLarge: 413, Rejected: 422, Retryable: 503}
+SWAGGER_UI = Path(flask_swagger_ui.__file__).with_name("dist")
+DOCS_PAGE = Path(__file__).with_name("templates") / "docs.html"
 log = structlog.get_logger(__name__)
 
 
@@ -33,7 +38,8 @@ def create_app(
     outbox_problem: Callable[[], str | None] = lambda: None,
 ) -> Flask:
     """The WSGI app; `outbox_problem` says why the outbox cannot take events now, or None."""
-    app = Flask(__name__, static_folder=None)
+    app = Flask(__name__, static_folder=SWAGGER_UI, static_url_path="/docs")
+    app.wsgi_app = with_security_headers(app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     answer_errors_as_problems(app, STATUSES)
     if settings.api_keys:
@@ -91,12 +97,16 @@ def _add_work_routes(app: Flask, service: PredictionService, metrics: Metrics) -
 def _add_information_routes(
     app: Flask, service: PredictionService, metrics: Metrics, outbox_problem: Callable[[], str | None]
 ) -> None:
-    docs = get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Sextant prediction service"})
-    app.register_blueprint(docs, url_prefix="/docs")
+    docs_page = DOCS_PAGE.read_text()
+    docs_policy = swagger_page(docs_page)
 
     @app.get("/")
     def index() -> BaseResponse:
         return redirect("/docs/")
+
+    @app.get("/docs/")
+    def docs() -> Response:
+        return Response(docs_page, headers={POLICY: docs_policy})
 
     @app.get("/models")
     def models() -> Response:

@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
+from sextant.contracts.page_policy import own_parts
 from sextant.evaluation.performance.measures import row_errors
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def render(summary: "ComparisonSummary", created_at: datetime) -> str:
         width=WIDTH,
         height=HEIGHT,
         created_at=created_at,
+        policy=own_parts((TEMPLATES / "comparison.html").read_text()),
     )
 
 

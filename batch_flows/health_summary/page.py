@@ -21,6 +21,7 @@ from batch_flows.health_summary.facts import (
 )
 from batch_flows.health_summary.figures import figures
 from batch_flows.health_summary.history import PrometheusHistory, alarm_step
+from sextant.contracts.page_policy import own_parts
 from sextant.pages.words import UNKNOWN, share, span
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -58,6 +59,9 @@ def render(health: Health, created_at: datetime, plotly: str) -> str:
         titles=[figure.title for figure in drawn],
         figures=_json([asdict(figure) for figure in drawn]),
         plotly=plotly,
+        policy=own_parts(
+            (TEMPLATES / "health.html").read_text(), scripts=("'self'",), styles=("'unsafe-inline'",)
+        ),
     )
 
 

@@ -12,8 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from batch_flows.reports.files import write_text
 from batch_flows.reports.record import ReportRecord
 from sextant.contracts.errors import Retryable
+from sextant.contracts.page_policy import own_parts
 from sextant.pages.charts import Sparkline, sparkline
 
+TEMPLATES = Path(__file__).with_name("templates")
 INDEX = "index.html"
 MOST_LISTED = 500
 LONGEST_LINE = 60
@@ -125,6 +127,7 @@ def render(reports: Reports) -> str:
             pages=reports.pages,
             skipped=[os.fsencode(name).decode(errors="replace")[:200] for name in reports.skipped],
             most_named=MOST_NAMED,
+            policy=own_parts((TEMPLATES / "index.html").read_text()),
         )
     )
 
@@ -147,8 +150,9 @@ def _card(name: str, reports: list[ReportRecord]) -> ModelOverview:
 
 
 def _template_environment() -> Environment:
-    loader = FileSystemLoader(Path(__file__).with_name("templates"))
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
     environment.filters["href"] = _href
     return environment
 

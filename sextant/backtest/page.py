@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from sextant.backtest import text
 from sextant.backtest.replay import BacktestResult, Step
@@ -15,11 +16,14 @@ from sextant.backtest.summary import (
     signal_name,
     verdicts_of,
 )
+from sextant.contracts.page_policy import own_parts
 from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.performance.estimation import ALL_ROWS, ESTIMATED
 from sextant.evaluation.performance.measures import HEADLINE
 from sextant.pages.charts import Chart, Points, Span, line_chart
 from sextant.pages.words import number
+
+TEMPLATE = Path(__file__).with_name("templates") / "backtest.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,14 @@ def as_html(result: BacktestResult, summary: BacktestSummary) -> str:
 
 
 def _template() -> Template:
-    loader = PackageLoader("sextant.backtest")
+    loader = FileSystemLoader(TEMPLATE.parent)
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return pages.get_template("backtest.html")
+    return pages.get_template(TEMPLATE.name)
 
 
 def _page(result: BacktestResult, summary: BacktestSummary) -> Mapping[str, Any]:
     return {
+        "policy": own_parts(TEMPLATE.read_text()),
         "title": text.title(result),
         "facts": text.facts(result, summary),
         "alarms": [(text.alarm_line(alarms), _badge(alarms)) for alarms in summary.alarms if result.steps],

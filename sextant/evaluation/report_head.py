@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from sextant.contracts.page_policy import PLOTS
 from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.performance.estimation import ESTIMATED
@@ -23,6 +24,7 @@ STYLE = """
 .sextant td,.sextant th{padding:.15rem 1.5rem .15rem 0}
 .sextant .drifted{color:#a40e26;font-weight:600}
 """
+POLICY = f'<meta http-equiv="Content-Security-Policy" content="{PLOTS}">'
 NO_ICON = "<link rel='icon' href='data:,'>"  # or else browsers ask the server for one
 BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
 
@@ -35,7 +37,7 @@ def with_head(page: str, *, title: str, facts: Mapping[str, str], evaluation: Ev
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
     head = f"<h1>{escape(title)}</h1><dl>{listed}</dl>{_drift(evaluation)}{_segments(evaluation)}"
     head = f"<style>{STYLE}</style><header class='sextant'>{head}</header>"
-    return f"{page[: body.end()]}{head}{page[body.end() :]}".replace("<head>", f"<head>{NO_ICON}", 1)
+    return f"{page[: body.end()]}{head}{page[body.end() :]}".replace("<head>", f"<head>{POLICY}{NO_ICON}", 1)
 
 
 def _drift(evaluation: Evaluation) -> str:

@@ -4,12 +4,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from batch_flows.reports.server import reports_server
 from sextant.evaluation.drift.calibration import calibrate
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
@@ -51,9 +50,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """The folder over HTTP, as make reports serves it."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    """The folder over HTTP, as make reports and compose serve it."""
+    server = reports_server(folder, "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

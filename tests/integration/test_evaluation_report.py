@@ -9,6 +9,7 @@ from sextant.evaluation.reference import Reference
 from sextant.evaluation.report import RenderedReport, render
 from sextant.evaluation.report_head import with_head
 from tests.bundles import evaluated, make_flowers, make_trips, publish_flowers, publish_trips
+from tests.hostile import HOSTILE, Skeleton
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
@@ -47,10 +48,11 @@ def test_a_report_before_calibration_says_so(trips: Reference) -> None:
 
 def test_a_hostile_category_cannot_leave_its_place_in_the_page(trips: Reference) -> None:
     window = make_trips(100, seed=2)
-    window.loc[:9, "PULocationID"] = "</script><script>alert(1)</script>"
+    window.loc[: len(HOSTILE) - 1, "PULocationID"] = list(HOSTILE.values())
     page = rendered(trips, window).html
     assert "alert(1)" in page
     assert "<script>alert" not in page
+    assert "img" not in {tag for tag, _ in Skeleton(page).elements}
 
 
 def test_one_empty_column_is_named_and_the_rest_is_reported(trips: Reference, thresholds: Calibration) -> None:
@@ -81,7 +83,8 @@ def test_the_head_shows_facts_as_text_and_keeps_the_rest_of_the_page(trips: Refe
         facts={"Not <b>": "<script>"},
         evaluation=evaluation,
     )
-    assert page.startswith("<html><head><link rel='icon' href='data:,'></head><body class='x'><style>")
+    assert page.startswith('<html><head><meta http-equiv="Content-Security-Policy"')
+    assert "<link rel='icon' href='data:,'></head><body class='x'><style>" in page
     assert page.endswith("</header><p>plots</p></body></html>")
     assert "<h1>A &amp; B</h1>" in page
     assert "<dt>Not &lt;b&gt;</dt><dd>&lt;script&gt;</dd>" in page

@@ -12,7 +12,7 @@ import pytest
 from tests.processes import ROOT
 
 PACKAGES = {"sextant", "prediction_service", "monitoring_service", "batch_flows"}
-OF_THE_IMAGES = {"Dockerfile", "requirements.lock", "nginx.conf"}
+OF_THE_IMAGES = {"Dockerfile", "requirements.lock"}
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 
 

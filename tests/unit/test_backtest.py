@@ -23,13 +23,13 @@ from sextant.contracts.model_bundle import load_bundle
 from sextant.infrastructure.settings import load_settings
 from tests.bundles import make_trips, publish_flowers, publish_trips
 from tests.events import START, body_of, predictions_from, targets_from
+from tests.hostile import HOSTILE, assert_same_structure
 from tests.monitoring_harness import FakeStore, Harness
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
 RATE = 0.001
 PLAN = BacktestPlan(START, START + timedelta(days=1), window=300, min_rows=100, every=100, rate=RATE)
-HOSTILE = "<script>alert('x')</script>"
 
 
 class FakeEvents:
@@ -321,11 +321,15 @@ def test_the_page_holds_what_the_text_says_and_needs_nothing_from_elsewhere(judg
 
 def test_hostile_text_is_shown_as_text(judge: Judge, tmp_path: Path) -> None:
     result, summary = drift_then_calm(judge)
-    hostile = replace(result, manifest=result.manifest.model_copy(update={"name": HOSTILE, "version": HOSTILE}))
-    write(tmp_path / "hostile.html", hostile, replace(summary, failures=[Failure("column", HOSTILE, 3)]))
-    page = (tmp_path / "hostile.html").read_text()
-    assert "<script" not in page
-    assert page.count("&lt;script&gt;") >= 3
+
+    def page_with(text: str) -> str:
+        odd = replace(result, manifest=result.manifest.model_copy(update={"name": text, "version": text}))
+        write(tmp_path / "page.html", odd, replace(summary, failures=[Failure("column", text, 3)]))
+        return (tmp_path / "page.html").read_text()
+
+    harmless = page_with("harmless")
+    for text in HOSTILE.values():
+        assert_same_structure(page_with(text), harmless)
 
 
 def test_a_classifier_is_backtested_too(tmp_path: Path) -> None:
