@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from sextant.contracts.events import Prediction, Target, is_in_future
+from sextant.contracts.events import CLOCK_TOLERANCE, Prediction, Target, is_in_future
 from sextant.contracts.model_bundle import Manifest, ModelBundle
 from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds
 from sextant.evaluation.drift.multivariate import DomainClassifier
@@ -164,9 +164,11 @@ class ModelMonitor:
     ) -> Counter[Added]:
         """Add events to the window, with the lock held for moments only; says what became of them.
 
-        One from the future would keep its place until then, and the rows of the present out, so it stays outside;
-        a refill takes it once its time has come.
+        One from the future would keep its place until then, and the rows of the present out, so it stays outside,
+        and leaves the window if the clock was set back since; a refill takes it once its time has come.
         """
+        with self._lock:
+            self._window.drop_later_than(now + CLOCK_TOLERANCE)
         made = [prediction for prediction in predictions if not is_in_future(prediction.created_at, now)]
         arrived = [target for target in targets if not is_in_future(target.received_at, now)]
         ahead = len(predictions) + len(targets) - len(made) - len(arrived)

@@ -3,11 +3,13 @@
 from bisect import insort
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from statistics import median
 
 from sextant.contracts.events import Prediction, Target
+
+EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Added(Enum):
@@ -61,6 +63,7 @@ class Window:
         self._predictions: dict[str, Prediction] = {}
         self._targets: dict[str, Target] = {}
         self._early: OrderedDict[str, Target] = OrderedDict()
+        self._newest_target = EVER
         self.revision = 0
 
     def __len__(self) -> int:
@@ -89,6 +92,7 @@ class Window:
         known = self._targets.get(identifier) or self._early.get(identifier)
         if known is not None and known.received_at >= target.received_at:
             return Added.DUPLICATE
+        self._newest_target = max(self._newest_target, target.received_at)
         if identifier in self._predictions:
             self._targets[identifier] = target
             self.revision += 1
@@ -110,7 +114,22 @@ class Window:
         }
         return WindowRows(predictions, targets, len(self._order) - len(predictions))
 
+    def drop_later_than(self, moment: datetime) -> None:
+        """Forget what is dated later, as if it had not come: a clock was ahead when it did."""
+        before = len(self._order)
+        while self._order and self._order[-1][0] > moment:
+            self._forget(self._order.pop()[1])
+        if len(self._order) < before or self._newest_target > moment:
+            self.revision += 1
+        if self._newest_target > moment:
+            for targets in (self._targets, self._early):
+                for identifier in [key for key, target in targets.items() if target.received_at > moment]:
+                    del targets[identifier]
+            self._newest_target = moment
+
     def _evict(self) -> None:
-        _, identifier = self._order.pop(0)
+        self._forget(self._order.pop(0)[1])
+
+    def _forget(self, identifier: str) -> None:
         del self._predictions[identifier]
         self._targets.pop(identifier, None)

@@ -172,6 +172,19 @@ def test_rows_dated_in_the_future_keep_no_row_of_the_present_out(settings: Setti
     assert harness.drift()["window"]["rows"] == 300
 
 
+def test_rows_that_came_while_the_clock_was_ahead_leave_when_it_is_set_right(settings: Settings) -> None:
+    """The window holds 300: as many, made and taken by a clock a day ahead, froze it for that day."""
+    ahead = predictions_from(make_trips(300), start=NOW + timedelta(days=1), prefix="ahead")
+    harness = Harness(settings, FakeStore(ahead))
+    harness.service.clock = lambda: NOW + timedelta(days=1, minutes=1)
+    assert harness.post(body_of(ahead))["accepted"] == 300
+    harness.service.clock = lambda: NOW
+    present = predictions_from(make_trips(100), start=NOW - timedelta(minutes=5))
+    assert harness.post(body_of(present))["accepted"] == 100
+    harness.service.refill.run()
+    assert harness.drift()["window"]["rows"] == 100
+
+
 def test_a_target_dated_in_the_future_does_not_keep_a_later_one_out(harness: Harness) -> None:
     (made,) = predictions_from(make_trips(1))
     harness.post(body_of([made], [Target(made.prediction_id, "taxi", 9.0, NOW + timedelta(days=1))]))

@@ -93,6 +93,27 @@ def test_the_target_of_a_prediction_that_left_the_window_is_forgotten() -> None:
     assert window.rows("v1").targets == {}
 
 
+def test_what_turns_out_to_lie_in_the_future_leaves_the_window_and_may_come_again() -> None:
+    events = [prediction(number) for number in range(6)]
+    window = filled([*events, target(1, after=0), target(2, after=900), target(9, after=900)], size=6)
+    revision = window.revision
+    window.drop_later_than(NOON + timedelta(seconds=3))
+    assert ids(window) == ["p00000", "p00001", "p00002", "p00003"]
+    assert set(window.rows("v1").targets) == {"p00001"}
+    assert window.revision > revision
+    for event in (prediction(4), prediction(9)):
+        assert window.add_prediction(event) is Added.ACCEPTED
+    assert set(window.rows("v1").targets) == {"p00001"}
+    assert window.add_target(target(2, after=60)) is Added.ACCEPTED
+
+
+def test_a_window_without_anything_from_the_future_stays_as_it_is() -> None:
+    window = filled([prediction(1), target(1)], size=3)
+    revision = window.revision
+    window.drop_later_than(NOON + timedelta(seconds=61))
+    assert (len(window), window.revision) == (1, revision)
+
+
 def test_rows_of_another_version_are_counted_and_not_mixed_in() -> None:
     window = filled(
         [prediction(1, version="v1"), prediction(2, version="v2"), prediction(3, version="v2")], size=5
