@@ -8,8 +8,8 @@ import requests
 
 from tests.bundles import TRIP_SCHEMA, make_trips
 
-BATCH = 20
-PAUSE_SECONDS = 0.25
+BATCH = 30
+PAUSE_SECONDS = 1.0
 
 
 class Traffic:

@@ -2,11 +2,14 @@
 
 import json
 import socket
+from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 import requests
 
+from tests.conftest import publish_real_bundles
 from tests.processes import AS_RELAY, TOKEN, Services, post_events, wait_until
 
 TRIP = {"PULocationID": "1", "DOLocationID": "2", "trip_distance": 2.0}
@@ -22,18 +25,24 @@ KEY = b"".join(f"{name}: {value}\r\n".encode() for name, value in AS_RELAY.items
 Door = tuple[int, bytes]
 
 
-@pytest.fixture
-def doors(services: Services) -> dict[str, Door]:
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory, calibrations: Path) -> Iterator[dict[str, Door]]:
     """Port and path of each service's POST route."""
-    prediction, monitoring = services.prediction().start(wait=False), services.monitoring()
+    services = Services(tmp_path_factory.mktemp("doors"), calibrations)
+    publish_real_bundles(services.models_dir)
+    prediction, monitoring = services.prediction(), services.monitoring()
     monitoring.ready = lambda: _listens(services.ports["monitoring"])  # without MongoDB it is not ready
-    monitoring.start(wait=False)
-    prediction.wait_ready()
-    monitoring.wait_ready()
-    return {
-        "prediction": (services.ports["prediction"], b"/predict"),
-        "monitoring": (services.ports["monitoring"], b"/events"),
-    }
+    try:
+        for program in (prediction, monitoring):
+            program.start(wait=False)
+        for program in (prediction, monitoring):
+            program.wait_ready()
+        yield {
+            "prediction": (services.ports["prediction"], b"/predict"),
+            "monitoring": (services.ports["monitoring"], b"/events"),
+        }
+    finally:
+        services.stop_all()
 
 
 def _listens(port: int) -> bool:

@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -14,17 +16,17 @@ from tests.bundles import make_trips, publish_bundle
 from tests.events import body_of, predictions_from, targets_from
 from tests.processes import Services, answers, post_events, wait_until
 
-SLOW = "TVD"
+SLOW = "empirical_mmd"
 """A stat test that resamples at every call, so that an evaluation lasts far longer than a POST."""
 
 SCHEMA = FeatureSchema(
     features=(
-        Feature(name="PULocationID", kind="categorical", drift_method=SLOW),
+        Feature(name="PULocationID", kind="categorical"),
         Feature(name="DOLocationID", kind="categorical"),
-        Feature(name="trip_distance", kind="numerical"),
+        Feature(name="trip_distance", kind="numerical", drift_method=SLOW),
     )
 )
-WINDOW = {"WINDOW_SIZE": "500", "WINDOW_MIN_ROWS": "100", "EVALUATE_EVERY": "0.01"}
+WINDOW = {"WINDOW_SIZE": "100", "WINDOW_MIN_ROWS": "50", "EVALUATE_EVERY": "0.01"}
 EVENTS = 10  # in each POST
 EVALUATIONS = 20
 """How many may pass until one shows it: a machine that something else holds up answers few POSTs in each."""
@@ -64,10 +66,19 @@ def trip_batches() -> Iterator[dict[str, object]]:
         yield body_of(predictions, targets_from(frame, predictions))
 
 
+@pytest.fixture
+def services(tmp_path: Path, few_resamples: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """Services with thresholds from next to no resamples: a slow method's take minutes, and nothing here needs them."""
+    monkeypatch.setattr("sextant.evaluation.drift.null_scores.RESAMPLES_OF_EVIDENTLY", 2)
+    services = Services(tmp_path, tmp_path / "calibrations")
+    (tmp_path / "calibrations").mkdir()
+    yield services
+    services.stop_all()
+
+
 def test_events_are_taken_while_an_evaluation_is_under_way(services: Services) -> None:
-    reference = make_trips(1_000, seed=1)
+    reference = make_trips(400, seed=1)
     publish_bundle(services.models_dir, reference, SCHEMA, name="taxi", version="v2", task="regression")
-    services.calibrations = None  # thresholds of a slow method take minutes, and nothing here needs them
     program = services.monitoring(**WINDOW)
     program.ready = lambda: answers(f"{services.monitoring_url}/healthz")
     program.start()

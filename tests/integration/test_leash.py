@@ -18,7 +18,10 @@ with leash() as mark:
 
 def test_what_killed_tests_had_started_ends_too() -> None:
     with subprocess.Popen([sys.executable, "-c", TESTS], cwd=ROOT, stdout=subprocess.PIPE, text=True) as tests:
-        mark = tests.stdout.readline().strip()
-        assert list(marked(mark).values()) == ["sleep 600 "]
-        tests.kill()
+        try:
+            mark = tests.stdout.readline().strip()
+            # For a moment after its start a program shows no environment.
+            wait_until(lambda: list(marked(mark).values()) == ["sleep 600 "], "the program to be seen")
+        finally:
+            tests.kill()
     wait_until(lambda: not marked(mark), "the program to end", 10)

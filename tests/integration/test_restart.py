@@ -14,7 +14,7 @@ from tests.bundles import make_trips, publish_trips
 from tests.events import body_of, predictions_from, targets_from
 from tests.processes import Program, Services, answers, free_port, post_events, wait_until
 
-SETTINGS = {"WINDOW_SIZE": "500", "WINDOW_MIN_ROWS": "100", "EVALUATE_EVERY": "0.1", "MULTIVARIATE_EVERY": "0.1"}
+SETTINGS = {"WINDOW_SIZE": "500", "WINDOW_MIN_ROWS": "100", "EVALUATE_EVERY": "0.5", "MULTIVARIATE_EVERY": "0.5"}
 BATCH = 50
 SLOWEST = 60.0  # seconds: two services evaluate without a pause
 VERSION = "small"  # so that thresholds are found within seconds

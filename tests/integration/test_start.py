@@ -71,17 +71,6 @@ def test_a_second_relay_on_the_same_outbox_stops_with_one_line(services):
     assert_one_line(run(services, RELAY, RELAY_PORT="1"), "another relay")
 
 
-def test_a_big_body_is_answered_even_when_it_is_not_read(services):
-    services.prediction().start()
-    answer = requests.post(
-        f"{services.prediction_url}/predict",
-        data=b'"' + b"x" * 10_000_000 + b'"',
-        headers={"Content-Type": "application/json"},
-        timeout=30,
-    )
-    assert answer.status_code == 413
-
-
 def test_a_new_version_is_served_without_a_restart(services):
     from tests.bundles import TRIP_SCHEMA, make_trips, publish_bundle
     from tests.onnx_models import trip_duration
