@@ -12,7 +12,7 @@ import structlog
 from prediction_service.errors import ModelUnavailable, UnknownModel
 from prediction_service.live_models import LiveModels
 from prediction_service.outbox import Outbox
-from prediction_service.outbox_recovery import salvage, set_aside_if_corrupt
+from prediction_service.outbox_recovery import recover_if_corrupt
 from sextant.contracts.errors import Fatal, Retryable, SettingsError
 from sextant.infrastructure.logs import configure_logging
 from sextant.infrastructure.settings import Settings, child_environment, load_settings
@@ -29,16 +29,16 @@ def prepare(settings: Settings) -> Path:
         raise SettingsError(f"DEFAULT_MODEL: {error}") from None
     except ModelUnavailable as error:
         log.error("the default model cannot be served", reason=str(error))
-    aside = set_aside_if_corrupt(settings.outbox_file, time.time())
-    with closing(Outbox(settings.outbox_file, settings.outbox_max_bytes)) as outbox:
-        if aside:
-            found = salvage(aside, outbox)
-            log.critical(
-                "the outbox was corrupt and has been renamed; what could be read is queued again",
-                set_aside=str(aside),
-                recovered=found.recovered,
-                unreadable=found.unreadable,
-            )
+    recovery = recover_if_corrupt(settings.outbox_file, settings.outbox_max_bytes, time.time())
+    if recovery:
+        log.critical(
+            "the outbox was corrupt and has been replaced; what could be read is queued again",
+            set_aside=str(recovery.aside),
+            recovered=recovery.salvaged.recovered,
+            unreadable=recovery.salvaged.unreadable,
+        )
+    with closing(Outbox(settings.outbox_file, settings.outbox_max_bytes)):
+        pass  # it can be opened, and is there before the workers come
     metrics_dir = settings.data_dir / "metrics" / f"prediction-{settings.prediction_port}"
     shutil.rmtree(metrics_dir, ignore_errors=True)
     metrics_dir.mkdir(parents=True)

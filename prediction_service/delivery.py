@@ -48,8 +48,13 @@ class Delivery:
         try:
             while not stop.is_set():
                 if outbox.replaced:
+                    try:
+                        fresh = self._open_outbox()
+                    except Retryable as error:
+                        stop.wait(self._failed(error))
+                        continue
                     outbox.close()
-                    outbox = self._open_outbox()
+                    outbox = fresh
                 stop.wait(self.step(outbox))
         finally:
             outbox.close()
@@ -59,13 +64,14 @@ class Delivery:
         try:
             return self._deliver_batch(outbox)
         except (Retryable, sqlite3.Error) as error:
-            self._failures += 1
-            self._on_failure(self._sink.name)
-            pause = self._backoff()
-            log.warning(
-                "delivery failed", sink=self._sink.name, reason=str(error), retry_in_seconds=round(pause, 2)
-            )
-            return pause
+            return self._failed(error)
+
+    def _failed(self, error: Exception) -> float:
+        self._failures += 1
+        self._on_failure(self._sink.name)
+        pause = self._backoff()
+        log.warning("delivery failed", sink=self._sink.name, reason=str(error), retry_in_seconds=round(pause, 2))
+        return pause
 
     def _deliver_batch(self, outbox: Outbox) -> float:
         if self._max_backlog is not None and outbox.lag(self._sink.name) > self._max_backlog:

@@ -5,14 +5,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import structlog
 
 from prediction_service.dead_letters import DeadLetter, DeadLetters
 from prediction_service.errors import OutboxCorrupt, OutboxFull, OutboxUnavailable
-from prediction_service.outbox_file import SharedLock, connect, finish_replacement, replace
+from prediction_service.outbox_file import SharedLock, connect, finish_replacement, means_damage, replace
 from prediction_service.outbox_types import SINKS, NewEvent, QueuedEvent, RefusedEvent, SinkCounts
 from sextant.contracts.files import sync_folder
 
@@ -24,39 +24,49 @@ class Outbox:
     """One connection to the outbox file; every process opens its own, after it was forked."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
-        """Open the file, and create it where there is none; raises OutboxCorrupt when it is not an outbox.
+        """Open the file, and create it where there is none.
 
-        Waits for as long as another process holds it.
+        Waits for as long as another process holds it. Raises OutboxCorrupt when it is not an outbox, and
+        OutboxUnavailable when it cannot be opened now.
         """
         self.path = path
         self._max_bytes = max_bytes
         self._unmeasured_bytes = max_bytes
         self._next_replacement_at = 0.0
         self._guard = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = SharedLock(path)
-        try:
+        with self._translated_opening(), ExitStack() as opened:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = SharedLock(path)
+            opened.callback(self._lock.close)
             with self._lock.held_at_last():
                 finish_replacement(path)
                 self._open()
-        except BaseException:
-            self._lock.close()
-            raise
+            opened.pop_all()
         self._queued_from = self._inode
 
     def _open(self) -> None:
+        with self._translated_opening(), ExitStack() as opened:
+            connection = connect(self.path)
+            opened.callback(connection.close)
+            # While this connection is open the log is never deleted, so its descriptor stays the right one.
+            log_fd = os.open(self.path.with_name(self.path.name + "-wal"), os.O_RDWR)
+            opened.callback(os.close, log_fd)
+            sync_folder(self.path.parent)
+            self._inode = os.stat(self.path).st_ino
+            opened.pop_all()
+        self._connection, self._log_fd = connection, log_fd
+        self._dead_letters = DeadLetters(connection, self.overflow)
+        self._page_size: int = connection.execute("PRAGMA page_size").fetchone()[0]
+
+    @contextmanager
+    def _translated_opening(self) -> Iterator[None]:
         try:
-            self._connection = connect(self.path)
-        except sqlite3.DatabaseError as error:
-            raise OutboxCorrupt(
-                f"outbox {self.path} cannot be read ({error}); restart the prediction service"
-            ) from error
-        self._dead_letters = DeadLetters(self._connection, self.overflow)
-        # While this connection is open the log is never deleted, so its descriptor stays the right one.
-        self._log_fd = os.open(self.path.with_name(self.path.name + "-wal"), os.O_RDWR)
-        sync_folder(self.path.parent)
-        self._inode = os.stat(self.path).st_ino
-        self._page_size: int = self._connection.execute("PRAGMA page_size").fetchone()[0]
+            yield
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.Error) and means_damage(error):
+                reason = f"outbox {self.path} cannot be read ({error}); restart the prediction service"
+                raise OutboxCorrupt(reason) from error
+            raise OutboxUnavailable(f"outbox {self.path} cannot be opened: {error}") from error
 
     def close(self) -> None:
         """Close the file."""
@@ -261,8 +271,10 @@ class Outbox:
             self._lock.writing_failed = False
             log.warning("the outbox failed to be written and was replaced by a new file", outbox=str(self.path))
         if self.replaced:
-            self._close_file()
+            connection, log_fd = self._connection, self._log_fd
             self._open()
+            connection.close()
+            os.close(log_fd)
 
     def _translated(self, error: Exception) -> OutboxFull | OutboxUnavailable:
         code = getattr(error, "sqlite_errorcode", None)

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -26,6 +26,10 @@ LOCK_SECONDS = 2.0
 POLL_SECONDS = 0.001
 SOUND, FAILED = b".", b"!"
 PARTS = ("-wal", "-shm", "")
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+UNREADABLE = frozenset(
+    {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+)
 log = structlog.get_logger(__name__)
 
 SCHEMA = """
@@ -155,25 +159,46 @@ def replace(outbox: Path) -> None:
     Whoever calls holds the lock, and may try again. A copy is opened, not the file: SQLite then checks the log's
     checksums and takes what was written without a gap, which holds everything that was ever acknowledged.
     """
-    copy, building = _beside(outbox, ".copy"), _beside(outbox, ".building")
+    copy = _beside(outbox, ".copy")
     try:
         for part in ("", "-wal"):
             with suppress(FileNotFoundError):
                 shutil.copyfile(_beside(outbox, part), _beside(copy, part))
+        replace_by(outbox, copy)
+    finally:
+        remove(copy)
+
+
+def replace_by(outbox: Path, source: Path) -> None:
+    """Put all that stands in another file into a new one in an outbox's place; as replace()."""
+    building = _beside(outbox, ".building")
+    try:
         building.unlink(missing_ok=True)
-        connection = sqlite3.connect(copy, isolation_level=None)
-        try:
+        with closing(sqlite3.connect(source, isolation_level=None)) as connection:
             connection.execute("VACUUM INTO ?", (str(building),))
-        finally:
-            connection.close()
         _sync(building)
         building.rename(_beside(outbox, ".new"))
         sync_folder(outbox.parent)
         finish_replacement(outbox)
     finally:
         building.unlink(missing_ok=True)
-        for part in PARTS:
-            _beside(copy, part).unlink(missing_ok=True)
+
+
+def remove(database: Path) -> None:
+    """Delete a database, if it is there, with all that belongs to it."""
+    for part in PARTS:
+        _beside(database, part).unlink(missing_ok=True)
+
+
+def is_being_replaced(outbox: Path) -> bool:
+    """Whether a new file waits to be taken in use, so that what stands in its place is not needed."""
+    return _beside(outbox, ".new").exists()
+
+
+def means_damage(error: sqlite3.Error) -> bool:
+    """Whether a file cannot be read for what it holds; a full disk or a lock will pass."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code in UNREADABLE or (code is not None and code & 0xFF in DAMAGED)
 
 
 def finish_replacement(outbox: Path) -> None:

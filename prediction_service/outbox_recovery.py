@@ -1,5 +1,6 @@
-"""Sets a damaged outbox file aside and brings back every event that can still be read from it."""
+"""Replaces a damaged outbox file by one that holds every event that can still be read from it."""
 
+import shutil
 import sqlite3
 import sys
 import time
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 
+from prediction_service.errors import OutboxUnavailable
 from prediction_service.outbox import Outbox
+from prediction_service.outbox_file import SharedLock, is_being_replaced, means_damage, remove, replace_by
 from prediction_service.outbox_types import NewEvent
 from sextant.contracts.errors import Fatal, Retryable
 from sextant.infrastructure.settings import load_settings
@@ -18,7 +21,7 @@ BATCH = 500
 LONGEST_GAP = 50_000
 """Numbers without a readable event in a row, after which there is nothing more."""
 
-PARTS = ("", "-wal", "-shm")
+PARTS = ("", "-wal")
 
 
 @dataclass(frozen=True)
@@ -29,28 +32,61 @@ class Salvaged:
     unreadable: int
 
 
-def set_aside_if_corrupt(path: Path, now: float) -> Path | None:
-    """Rename a file that is no sound outbox, so that nothing in it is lost; returns its new name."""
-    if _is_sound(path):
-        return None
-    aside = path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}{path.suffix}")
-    for ending in PARTS:
-        part = path.with_name(path.name + ending)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + ending))
-    return aside
+@dataclass(frozen=True)
+class Recovery:
+    """A damaged outbox that was replaced: where it is kept, and what could be read of it."""
+
+    aside: Path
+    salvaged: Salvaged
+
+
+def recover_if_corrupt(path: Path, max_bytes: int, now: float) -> Recovery | None:
+    """Put what can be read of a damaged outbox into a new one in its place, and keep the damaged one beside it.
+
+    Nothing is changed before the new one is whole, so that this can be cut short and begun again at any time.
+    None: the outbox is sound. Raises OutboxUnavailable when that cannot be told or done now, OutboxFull.
+    """
+    try:
+        if _is_sound(path):
+            return None
+        with closing(SharedLock(path)) as lock, lock.held_at_last():
+            return _recover(path, max_bytes, now)
+    except (sqlite3.Error, OSError) as error:
+        raise OutboxUnavailable(f"outbox {path} cannot be opened: {error}") from error
 
 
 def _is_sound(path: Path) -> bool:
+    if is_being_replaced(path):
+        return True
     log = path.with_name(path.name + "-wal")
     if not path.exists() or path.stat().st_size == 0:
         return not log.exists() or log.stat().st_size == 0  # SQLite would drop a log without its file
     try:
         with closing(sqlite3.connect(path)) as connection:
             verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError:
-        return False
+    except sqlite3.DatabaseError as error:
+        if means_damage(error):
+            return False
+        raise
     return verdict == "ok"
+
+
+def _recover(path: Path, max_bytes: int, now: float) -> Recovery:
+    aside = path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}{path.suffix}")
+    copy, fresh = (path.with_name(path.name + ending) for ending in (".damaged", ".recovered"))
+    try:
+        for part in PARTS:
+            if (found := path.with_name(path.name + part)).exists():
+                for target in (aside, copy):  # reading may change it, and the one that is kept stays as it was
+                    shutil.copyfile(found, target.with_name(target.name + part))
+        with closing(Outbox(fresh, max_bytes)) as outbox:
+            salvaged = salvage(copy, outbox)
+            replace_by(path, fresh)
+    finally:
+        for database in (copy, fresh):
+            remove(database)
+        fresh.with_name(fresh.name + ".lock").unlink(missing_ok=True)
+    return Recovery(aside, salvaged)
 
 
 def salvage(aside: Path, outbox: Outbox) -> Salvaged:

@@ -14,7 +14,7 @@ from prediction_service.delivery import Delivery
 from prediction_service.outbox import Outbox
 from prediction_service.relay_metrics import RelayMetrics
 from prediction_service.sinks import MongoSink, MonitoringSink
-from sextant.contracts.errors import Fatal
+from sextant.contracts.errors import Fatal, Retryable
 from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.events_token import events_token
 from sextant.infrastructure.logs import configure_logging
@@ -93,7 +93,7 @@ def main() -> None:
         configure_logging("relay", settings.log_level)
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each counter that nobody reads
         run(settings, stop)
-    except Fatal as error:
+    except (Fatal, Retryable) as error:  # whoever started it starts it again
         sys.exit(f"relay: {error}")
 
 

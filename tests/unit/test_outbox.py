@@ -1,15 +1,18 @@
 """The outbox: what is accepted is on disk, accounted for, and never silently gone."""
 
+import errno
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prediction_service import outbox_recovery
 from prediction_service.errors import OutboxCorrupt, OutboxFull, OutboxUnavailable
 from prediction_service.outbox import Outbox
-from prediction_service.outbox_recovery import Salvaged, salvage, set_aside_if_corrupt
+from prediction_service.outbox_recovery import Salvaged, recover_if_corrupt
 from prediction_service.outbox_types import SINKS, NewEvent, RefusedEvent
 
 LIMIT = 10 << 20
@@ -170,20 +173,19 @@ def test_a_corrupt_file_is_set_aside_and_what_is_readable_comes_back(tmp_path, d
         content[len(content) // 2 : len(content) // 2 + 4096] = b"\xff" * 4096
     path.write_bytes(content)
 
-    aside = set_aside_if_corrupt(path, now=0.0)
+    found = recover_if_corrupt(path, LIMIT, now=0.0)
 
-    assert aside.name == "outbox.corrupt-19700101T000000Z.db"
-    assert aside.read_bytes() == bytes(content)
-    assert not path.exists()
+    assert found.aside.name == "outbox.corrupt-19700101T000000Z.db"
+    assert found.aside.read_bytes() == bytes(content)
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, found.aside.name, "outbox.db.lock"}
     fresh = Outbox(path, LIMIT)
-    found = salvage(aside, fresh)
     if damage == "a torn page":
-        assert found.recovered >= 1_980  # a page holds nine, and those behind it are there too
-        assert found.recovered + found.unreadable == 2_000
+        assert found.salvaged.recovered >= 1_980  # a page holds nine, and those behind it are there too
+        assert found.salvaged.recovered + found.salvaged.unreadable == 2_000
         recovered = {event.body for event in fresh.queued("mongodb", 3_000)}
         assert {event.body for event in events(2_000, size=400)[-500:]} <= recovered
     else:
-        assert found == Salvaged(0, 0)
+        assert found.salvaged == Salvaged(0, 0)
 
 
 def test_a_log_whose_file_is_gone_or_empty_is_set_aside(tmp_path):
@@ -192,15 +194,78 @@ def test_a_log_whose_file_is_gone_or_empty_is_set_aside(tmp_path):
     outbox.append(events(3))
     log = path.with_name("outbox.db-wal").read_bytes()
     path.write_bytes(b"")
-    aside = set_aside_if_corrupt(path, now=0.0)
-    assert aside.with_name(aside.name + "-wal").read_bytes() == log
-    assert salvage(aside, Outbox(path, LIMIT)) == Salvaged(0, 0)
+    found = recover_if_corrupt(path, LIMIT, now=0.0)
+    assert found.aside.with_name(found.aside.name + "-wal").read_bytes() == log
+    assert found.salvaged == Salvaged(0, 0)
 
 
 def test_a_sound_file_stays_where_it_is(tmp_path, outbox):
     outbox.append(events(1))
-    assert set_aside_if_corrupt(outbox.path, now=0.0) is None
-    assert set_aside_if_corrupt(tmp_path / "absent.db", now=0.0) is None
+    assert recover_if_corrupt(outbox.path, LIMIT, now=0.0) is None
+    assert recover_if_corrupt(tmp_path / "absent.db", LIMIT, now=0.0) is None
+
+
+@pytest.fixture
+def cannot_be_opened(tmp_path):
+    """An outbox whose shared memory SQLite cannot make, as on a full disk; it holds three events."""
+    path = tmp_path / "outbox.db"
+    with closing(Outbox(path, LIMIT)) as outbox:
+        outbox.append(events(3))
+    path.with_name("outbox.db-shm").symlink_to("nowhere")
+    return path
+
+
+def test_a_sound_file_that_cannot_be_opened_now_is_not_taken_for_a_corrupt_one(cannot_be_opened):
+    for open_it in (
+        lambda: recover_if_corrupt(cannot_be_opened, LIMIT, 0.0),
+        lambda: Outbox(cannot_be_opened, LIMIT),
+    ):
+        with pytest.raises(OutboxUnavailable, match="cannot be opened"):
+            open_it()
+    cannot_be_opened.with_name("outbox.db-shm").unlink()
+    assert recover_if_corrupt(cannot_be_opened, LIMIT, now=0.0) is None
+    assert len(Outbox(cannot_be_opened, LIMIT).queued("mongodb", 10)) == 3
+
+
+def test_a_recovery_that_is_cut_short_changes_nothing_and_is_begun_again(tmp_path, monkeypatch):
+    path = tmp_path / "outbox.db"
+    path.write_bytes(b"hello " * 1_000)
+
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full, pytest.raises(OutboxUnavailable, match="No space left"):
+        full.setattr(outbox_recovery, "replace_by", no_room)
+        recover_if_corrupt(path, LIMIT, now=0.0)
+    assert path.read_bytes() == b"hello " * 1_000
+    assert recover_if_corrupt(path, LIMIT, now=1.0).salvaged == Salvaged(0, 0)
+    assert Outbox(path, LIMIT).counts()["mongodb"].accepted == 0
+
+
+def test_what_a_new_file_is_about_to_replace_is_not_judged(tmp_path):
+    with closing(Outbox(tmp_path / "other.db", LIMIT)) as other:
+        other.append(events(2))
+    path = tmp_path / "outbox.db"
+    path.write_bytes(b"hello " * 1_000)
+    other.path.rename(tmp_path / "outbox.db.new")
+    assert recover_if_corrupt(path, LIMIT, now=0.0) is None
+    assert len(Outbox(path, LIMIT).queued("mongodb", 10)) == 2
+
+
+def test_a_process_that_cannot_open_the_new_file_yet_goes_on_with_it_later(outbox):
+    outbox.append(events(1))
+    with closing(Outbox(outbox.path.with_name("other.db"), LIMIT)) as other:
+        other.append(events(2))
+    other.path.rename(outbox.path)
+    outbox.path.with_name("outbox.db-shm").unlink()
+    outbox.path.with_name("outbox.db-wal").unlink()
+    outbox.path.with_name("outbox.db-shm").symlink_to("nowhere")
+    for _ in range(2):
+        with pytest.raises(OutboxUnavailable, match="cannot be opened"):
+            outbox.append(events(1))
+    outbox.path.with_name("outbox.db-shm").unlink()
+    outbox.append(events(1))
+    assert outbox.counts()["mongodb"].accepted == 3
 
 
 def test_opening_something_that_is_no_outbox_names_the_file(tmp_path):
