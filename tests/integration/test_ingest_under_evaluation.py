@@ -68,7 +68,7 @@ def trip_batches() -> Iterator[dict[str, object]]:
 
 @pytest.fixture
 def services(tmp_path: Path, few_resamples: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    """Services with thresholds from next to no resamples: a slow method's take minutes, and nothing here needs them."""
+    """Services whose thresholds come from next to no resamples: a slow method takes minutes for them."""
     monkeypatch.setattr("sextant.evaluation.drift.null_scores.RESAMPLES_OF_EVIDENTLY", 2)
     services = Services(tmp_path, tmp_path / "calibrations")
     (tmp_path / "calibrations").mkdir()
