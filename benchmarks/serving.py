@@ -1,6 +1,6 @@
 """Throughput of durable /predict against an empty Flask route that echoes JSON, interleaved in one run.
 
-python -m benchmarks.serving [--seconds 8] [--rounds 5] [--models-dir data/models]
+python -m benchmarks.serving [--seconds 8] [--rounds 5] [--models-dir data/models] [--before CHECKOUT]
 """
 
 import argparse
@@ -44,6 +44,7 @@ class Round:
 def echo_app() -> Flask:
     """The yardstick: a Flask route with no work in it, that takes JSON and answers it."""
     app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = 4 << 20
 
     @app.post("/predict")
     def echo() -> Response:
@@ -64,7 +65,11 @@ def free_port() -> int:
 def server(command: list[str], port: int, **environment: str) -> Iterator[str]:
     """Run a server until the block ends; gives its URL once it answers."""
     process = subprocess.Popen(
-        command, env=child_environment(**environment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=environment.get("PYTHONPATH"),
+        env=child_environment(**environment),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -101,8 +106,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models-dir", type=Path, default=load_settings().models_dir)
-    parser.add_argument("--worker-class", default="sync")
-    parser.add_argument("--threads", default="1")
+    parser.add_argument("--worker-class", default="sextant.infrastructure.buffering_worker.BufferingWorker")
+    parser.add_argument("--threads", default="4")
+    parser.add_argument("--before", type=Path, help="a checkout of another commit, measured in turn with this one")
     arguments = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("wrk is not on the PATH; install Debian's package wrk")
@@ -130,8 +136,10 @@ def example_record(models_dir: Path) -> str:
 
 
 def start_arms(stack: ExitStack, folder: Path, arguments: argparse.Namespace) -> dict[str, str]:
-    """Start the echo server and the prediction service under the same gunicorn settings."""
-    (folder / "models").symlink_to(arguments.models_dir.resolve())
+    """Start the echo server and the prediction service under the same gunicorn settings.
+
+    A prediction service of another commit runs with its own.
+    """
     gunicorn = [sys.executable, "-m", "gunicorn"]
     same = {"GUNICORN_CMD_ARGS": f"--worker-class {arguments.worker_class} --threads {arguments.threads}"}
     workers = str(load_settings().prediction_workers)
@@ -146,11 +154,22 @@ def start_arms(stack: ExitStack, folder: Path, arguments: argparse.Namespace) ->
         "benchmarks.serving:echo_app()",
     ]
     urls = {"echo": stack.enter_context(server(echo, port, **same))}
+    urls["sextant"] = prediction_service(stack, folder / "now", Path.cwd(), arguments, **same)
+    if arguments.before:
+        urls["before"] = prediction_service(stack, folder / "before", arguments.before, arguments)
+    return urls
+
+
+def prediction_service(
+    stack: ExitStack, folder: Path, checkout: Path, arguments: argparse.Namespace, **more: str
+) -> str:
+    """Start the prediction service of a checkout with an outbox of its own; gives its URL."""
+    folder.mkdir()
+    (folder / "models").symlink_to(arguments.models_dir.resolve())
     port = free_port()
     settings = {"DATA_DIR": str(folder), "PREDICTION_PORT": str(port), "OUTBOX_MAX_BYTES": str(8 << 30)}
     command = [sys.executable, "-m", "prediction_service"]
-    urls["sextant"] = stack.enter_context(server(command, port, **same, **settings))
-    return urls
+    return stack.enter_context(server(command, port, PYTHONPATH=str(checkout.resolve()), **more, **settings))
 
 
 def report(rounds: dict[str, list[Round]]) -> None:
@@ -162,6 +181,9 @@ def report(rounds: dict[str, list[Round]]) -> None:
         print(f"{arm:<10}{rate:>12,.0f}{p99:>9.1f}{sum(r.errors for r in results):>8}")
     ratios = [s.per_second / e.per_second for s, e in zip(rounds["sextant"], rounds["echo"], strict=True)]
     print(f"\nsextant / echo = {statistics.median(ratios):.2f} (median of the rounds' ratios)")
+    if before := rounds.get("before"):
+        ratios = [s.per_second / b.per_second for s, b in zip(rounds["sextant"], before, strict=True)]
+        print(f"sextant / before = {statistics.median(ratios):.2f} ({', '.join(f'{r:.2f}' for r in ratios)})")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ def create_app(
     app = Flask(__name__, static_folder=SWAGGER_UI, static_url_path="/docs")
     app.wsgi_app = with_security_headers(app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.extensions["count_refused"] = metrics.count_refused  # of the worker, which has no other way to it
     answer_errors_as_problems(app, STATUSES)
     if settings.api_keys:
         app.before_request(lambda: _require_key(settings.api_keys))

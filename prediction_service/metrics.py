@@ -62,6 +62,13 @@ class Metrics:
         duration.observe(seconds)
         cpu.inc(cpu_seconds)
 
+    def count_refused(self, path: str) -> None:
+        """Count a request that was refused because too many waited."""
+        if path.startswith("/feedback"):
+            self.feedback.labels("", "unavailable").inc()
+        else:
+            self.observe("", "", "unavailable", records=1, seconds=0.0, cpu_seconds=0.0)
+
     def count_rejected(self, manifest: Manifest, errors: Iterable[Mapping[str, Any]]) -> None:
         """Count the wrong fields of a refused request; only features, since other names are the client's."""
         features = frozenset(manifest.feature_schema.names)

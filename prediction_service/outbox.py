@@ -33,6 +33,7 @@ class Outbox:
         self._max_bytes = max_bytes
         self._unmeasured_bytes = max_bytes
         self._next_replacement_at = 0.0
+        self._opened = 0  # so many files, one after the other
         self._guard = threading.Lock()
         with self._translated_opening(), ExitStack() as opened:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +56,7 @@ class Outbox:
             self._inode = os.stat(self.path).st_ino
             opened.pop_all()
         self._connection, self._log_fd = connection, log_fd
+        self._opened += 1
         self._dead_letters = DeadLetters(connection, self.overflow)
         self._page_size: int = connection.execute("PRAGMA page_size").fetchone()[0]
 
@@ -89,24 +91,30 @@ class Outbox:
         """Accept all events or none; when it returns, they are on disk. Raises OutboxFull, OutboxUnavailable."""
         now = time.time()
         rows = [(now, event.kind, event.body) for event in events]
-        self._unmeasured_bytes += sum(len(event.body) for event in events)
-        with self._transaction():
+        with self._synced_transaction():
+            self._unmeasured_bytes += sum(len(event.body) for event in events)
             if self._unmeasured_bytes >= self._max_bytes // 1_000:  # the limit may be passed by a thousandth
                 self._refuse_when_full()
             self._connection.executemany("INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", rows)
-        self._sync()
 
-    def _sync(self) -> None:
-        """Force the log to disk, outside of the lock: while this process waits for the disk, others commit.
+    @contextmanager
+    def _synced_transaction(self) -> Iterator[None]:
+        """A transaction that is on disk when the block ends; raises OutboxUnavailable.
 
-        SQLite hides an error of its own syncs at a checkpoint, so one of ours follows every change of the file.
+        The log is forced to disk outside of the lock: while this thread waits for the disk, others commit. SQLite
+        hides an error of its own syncs at a checkpoint, so one of ours follows every change of the file.
         """
+        with self._transaction():
+            yield
+            opened, log_fd = self._opened, os.dup(self._log_fd)  # another thread may open the next file meanwhile
         try:
-            os.fdatasync(self._log_fd)
+            os.fdatasync(log_fd)
         except OSError as error:
             self._lock.writing_failed = True
             raise OutboxUnavailable(f"the outbox cannot be synced to disk: {error}") from error
-        if self.replaced:  # meanwhile; perhaps without this change
+        finally:
+            os.close(log_fd)
+        if self._opened != opened or self.replaced:  # perhaps without this change
             raise OutboxUnavailable("the outbox was replaced")
 
     def _refuse_when_full(self) -> None:
@@ -143,7 +151,7 @@ class Outbox:
         """
         reasons = {refusal.seq: refusal.reason for refusal in refused}
         dead = [DeadLetter(sink, event, reasons[event.seq]) for event in events if event.seq in reasons]
-        with self._transaction():
+        with self._synced_transaction():
             if self._queued_from != self._inode:
                 raise OutboxUnavailable("the outbox was replaced")
             self._dead_letters.add(dead)
@@ -153,7 +161,6 @@ class Outbox:
                 (events[-1].seq, len(events) - len(dead), len(dead), sink),
             )
             self._forget_settled()
-        self._sync()
 
     def lag(self, sink: str) -> int:
         """How many accepted events lie past a sink's cursor; cheap at any backlog."""
@@ -202,12 +209,11 @@ class Outbox:
 
     def check_writable(self) -> None:
         """Raise OutboxFull or OutboxUnavailable when append() would: it writes, too."""
-        with self._transaction():
+        with self._synced_transaction():
             self._refuse_when_full()
             self._connection.execute(
                 f"PRAGMA user_version = {time.monotonic_ns() % (1 << 31)}"
             )  # any change will do
-        self._sync()
 
     def bytes_used(self) -> int:
         """Bytes of the file that hold events and dead letters."""
@@ -230,20 +236,18 @@ class Outbox:
 
     def redeliver(self, letters: Collection[DeadLetter]) -> None:
         """Queue dead letters again for every sink; raises OutboxFull, OutboxUnavailable."""
-        with self._transaction():
+        with self._synced_transaction():
             self._refuse_when_full()
             self._dead_letters.queue_again(letters)
-        self._sync()
 
     def forget(self, letters: Collection[DeadLetter]) -> None:
         """Delete dead letters."""
-        with self._transaction():
+        with self._synced_transaction():
             self._dead_letters.remove(letters)
-        self._sync()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._guard, self._lock.held():
+        with self._lock.held(), self._guard:
             self._use_sound_file()
             try:
                 self._connection.execute("BEGIN IMMEDIATE")

@@ -8,22 +8,21 @@ what it holds stands in a new file.
 import fcntl
 import os
 import shutil
-import signal
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import structlog
 
 from prediction_service.errors import OutboxUnavailable
+from prediction_service.kernel_queue import KernelQueue
 from prediction_service.outbox_types import SINKS
 from sextant.contracts.files import sync_folder
 
 LOCK_SECONDS = 2.0
-POLL_SECONDS = 0.001
 SOUND, FAILED = b".", b"!"
 PARTS = ("-wal", "-shm", "")
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -59,71 +58,52 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 
 
 class SharedLock:
-    """One writer at a time, among all processes of an outbox, and their note that writing to it failed."""
+    """One writer at a time, among all threads and processes of an outbox, and the note that writing to it failed.
+
+    Processes queue in the kernel, which is fair and twice as fast as asking again and again. Such a wait cannot be
+    given up, so a thread of its own does the waiting, and whoever wants the lock waits for that thread.
+    """
 
     def __init__(self, outbox: Path) -> None:
         self._path = outbox.with_name(outbox.name + ".lock")
         self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
         if os.fstat(self._descriptor).st_size == 0:
             os.pwrite(self._descriptor, SOUND, 0)  # the note has its place, also on a disk that is full by then
+        self._turn = threading.Lock()
+        self._queue = KernelQueue(self._descriptor)
 
     def close(self) -> None:
         """Close the file."""
+        self._queue.close()
         os.close(self._descriptor)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lock; raises OutboxUnavailable when another process keeps it for LOCK_SECONDS."""
-        if not self._taken():
-            waited = self._queue() if threading.current_thread() is threading.main_thread() else self._poll()
-            if not waited:
-                raise OutboxUnavailable(f"another process has held the outbox for {LOCK_SECONDS:g} s")
+    def held(self, patience: int = 1) -> Iterator[None]:
+        """Hold the lock; raises OutboxUnavailable when others keep it for `patience` times LOCK_SECONDS."""
+        seconds = patience * LOCK_SECONDS
+        if not self._turn.acquire(timeout=seconds):
+            raise OutboxUnavailable(f"the outbox has been busy for {seconds:g} s")
         try:
-            yield
+            self._queue.take(seconds)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._turn.release()
 
     @contextmanager
     def held_at_last(self) -> Iterator[None]:
         """Hold the lock, however long another process keeps it."""
-        while True:
+        for attempt in count(1):
             with ExitStack() as stack:
                 try:
-                    stack.enter_context(self.held())
+                    stack.enter_context(self.held(patience=attempt))
                 except OutboxUnavailable as error:
                     log.warning("waiting for the outbox", reason=str(error))
                     continue
                 yield
                 return
-
-    def _taken(self) -> bool:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _queue(self) -> bool:
-        """Wait in the kernel, which is fair and twice as fast; only an alarm ends that, in the main thread."""
-        before = signal.signal(signal.SIGALRM, _give_up)
-        signal.setitimer(signal.ITIMER_REAL, LOCK_SECONDS)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        except TimeoutError:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # it may have been given at the last moment
-            return False
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-        return True
-
-    def _poll(self) -> bool:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while not self._taken():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECONDS)
-        return True
 
     @property
     def writing_failed(self) -> bool:
@@ -213,10 +193,6 @@ def finish_replacement(outbox: Path) -> None:
         sync_folder(outbox.parent)
         new.rename(outbox)
         sync_folder(outbox.parent)
-
-
-def _give_up(*_: object) -> None:
-    raise TimeoutError
 
 
 def _sync(path: Path) -> None:

@@ -1,22 +1,19 @@
 """How every HTTP service of Sextant reads JSON and answers errors: RFC 9457 problem details."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from sextant.contracts.errors import Retryable, SextantError
 
 RETRY_AFTER_SECONDS = "5"
-DRAIN_BYTES, DRAIN_STEP_BYTES, DRAIN_SECONDS = 64 << 20, 64 << 10, 5.0
 DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 LONG_INTEGER = b"0" * 19
 log = structlog.get_logger(__name__)
@@ -62,12 +59,7 @@ def read_json(request: Request) -> Any:
 
 def _body(request: Request) -> bytes:
     try:
-        body = request.get_data(cache=False)
-        # Werkzeug cuts a chunked body at the limit and says nothing.
-        environ = request.environ
-        if "HTTP_TRANSFER_ENCODING" in environ and _is_terminated(request) and environ["wsgi.input"].read(1):
-            raise RequestEntityTooLarge
-        return body
+        return request.get_data(cache=False)  # of no more than the limit: the worker refuses longer ones
     except RequestEntityTooLarge:
         limit = request.max_content_length or 0
         raise Problem(413, f"the body is longer than {limit:,} bytes, the limit for a request") from None
@@ -90,20 +82,6 @@ def answer_errors_as_problems(
         app.register_error_handler(kind, partial(_domain_problem, status))
 
 
-def _discard_body() -> None:
-    """Read the rest of a refused body: a connection that is closed over it is reset, and the answer lost."""
-    if _is_terminated(request):
-        stream, deadline, left = request.environ["wsgi.input"], time.monotonic() + DRAIN_SECONDS, DRAIN_BYTES
-        with suppress(Exception):  # a body that cannot be read is refused already
-            while left > 0 and time.monotonic() < deadline and (read := stream.read(DRAIN_STEP_BYTES)):
-                left -= len(read)
-
-
-def _is_terminated(request: Request) -> bool:
-    """Whether the server ends the stream with the body, so that reading on does not wait for more."""
-    return bool(request.environ.get("wsgi.input_terminated"))
-
-
 def _domain_problem(status: int, error: SextantError) -> Response:
     headers = {"Retry-After": RETRY_AFTER_SECONDS} if isinstance(error, Retryable) else {}
     return _http_problem(Problem(status, str(error), errors=getattr(error, "errors", ()), headers=headers))
@@ -124,7 +102,6 @@ def _internal_problem(error: Exception) -> Response:
 
 
 def _problem_response(status: int, title: str, detail: str, errors: Sequence[dict[str, Any]]) -> Response:
-    _discard_body()
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     if errors:
         body["errors"] = errors

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -20,6 +21,13 @@ WRONG_CHUNKS = {
     "negative size": b"-1\r\n{}\r\n0\r\n\r\n",
     "cut off": b"ff\r\n{",
 }
+SLOW_CLIENTS = 60  # of each kind; more than there are threads in all workers
+STARTS = (
+    b"",
+    b"POST /pre",
+    b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
+    HEAD % (b"/events", b"") + b"5\r\n{",
+)
 JSON = {"Content-Type": "application/json"}
 KEY = b"".join(f"{name}: {value}\r\n".encode() for name, value in AS_RELAY.items())
 Door = tuple[int, bytes]
@@ -79,12 +87,24 @@ def test_a_body_of_any_size_gets_an_answer_instead_of_a_broken_connection(doors:
         client.close()
 
 
-def test_a_big_body_that_is_refused_unread_is_answered_too(doors: dict[str, Door]) -> None:
+def test_a_big_body_for_an_unknown_model_is_answered_too(doors: dict[str, Door]) -> None:
     port, _ = doors["prediction"]
     client = HTTPConnection("127.0.0.1", port, timeout=30)
     client.request("POST", "/models/nope/predict", b"x" * (40 << 20), JSON)
-    assert client.getresponse().status == 404
+    assert client.getresponse().status == 413
     client.close()
+
+
+def test_slow_clients_stop_neither_prediction_nor_monitoring(doors: dict[str, Door]) -> None:
+    with ExitStack() as clients:
+        for port, _ in doors.values():
+            for start in STARTS * SLOW_CLIENTS:
+                client = clients.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+                client.sendall(start)
+        for _ in range(5):
+            prediction, monitoring = (f"http://127.0.0.1:{port}" for port, _ in doors.values())
+            assert requests.post(f"{prediction}/predict", json=TRIP, timeout=10).status_code == 200
+            assert requests.get(f"{monitoring}/healthz", timeout=10).status_code == 200
 
 
 def test_relay_and_monitoring_agree_on_a_secret_of_their_own_making_and_nobody_else_gets_in(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -279,3 +280,21 @@ def test_an_outbox_knows_when_another_file_stands_in_its_place(outbox):
     assert not outbox.replaced
     outbox.path.rename(outbox.path.with_name("aside.db"))
     assert outbox.replaced
+
+
+def test_threads_share_an_outbox(outbox):
+    bodies = [b"%d" % number for number in range(80)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda body: outbox.append([NewEvent("prediction", body)]), bodies))
+    assert sorted(event.body for event in outbox.queued("mongodb", 100)) == sorted(bodies)
+
+
+def test_what_was_written_to_a_file_that_another_thread_replaced_is_not_acknowledged(outbox, monkeypatch):
+    def replaced_by_another_thread(_descriptor):
+        monkeypatch.undo()
+        outbox._lock.writing_failed = True
+        outbox.check_writable()
+
+    monkeypatch.setattr(os, "fdatasync", replaced_by_another_thread)
+    with pytest.raises(OutboxUnavailable, match="replaced"):
+        outbox.append([NewEvent("prediction", b"{}")])
