@@ -36,10 +36,11 @@ def test_whoever_installs_sextant_without_extras_has_what_contracts_and_infrastr
     theirs = imported - sys.stdlib_module_names - {"sextant"} - {"bson"}  # which is pymongo's
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     installed = {re.match(r"[\w-]+", line)[0].replace("-", "_") for line in project["dependencies"]}
-    of_the_http_services = {"flask", "werkzeug"}
+    of_the_http_services = {"flask", "werkzeug", "gunicorn"}
     assert theirs == (installed - {"numpy"}) | of_the_http_services
     for extra in ("prediction", "monitoring"):
-        assert any(line.startswith("flask") for line in project["optional-dependencies"][extra])
+        lines = project["optional-dependencies"][extra]
+        assert all(any(line.startswith(name) for line in lines) for name in ("flask", "gunicorn"))
 
 
 def test_only_settings_reads_the_environment():
