@@ -12,7 +12,6 @@ from batch_flows.reports.server import reports_server
 from sextant.evaluation.drift.calibration import calibrate
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
-from sextant.evaluation.report import render
 from sextant.evaluation.verdict import as_dicts
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_trips, publish_trips
@@ -25,6 +24,8 @@ PHONE = 390
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two reports of two models, one of them drifted."""
+    from sextant.evaluation.report import render  # imports Evidently, which takes seconds
+
     folder = tmp_path_factory.mktemp("reports")
     bundle = publish_trips(tmp_path_factory.mktemp("models"), rows=400)
     reference = Reference.prepare(bundle.manifest, bundle.reference())

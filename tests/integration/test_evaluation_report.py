@@ -1,4 +1,5 @@
 import re
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
@@ -6,10 +7,12 @@ import pytest
 from sextant.evaluation.drift.calibration import Calibration, calibrate
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
-from sextant.evaluation.report import RenderedReport, render
 from sextant.evaluation.report_head import with_head
 from tests.bundles import evaluated, make_flowers, make_trips, publish_flowers, publish_trips
 from tests.hostile import HOSTILE, Skeleton
+
+if TYPE_CHECKING:
+    from sextant.evaluation.report import RenderedReport
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
@@ -25,7 +28,11 @@ def thresholds(trips: Reference) -> Calibration:
     return calibrate(trips.values, trips.columns, false_alarm_rate=0.01)
 
 
-def rendered(reference: Reference, window: pd.DataFrame, thresholds: Calibration | None = None) -> RenderedReport:
+def rendered(
+    reference: Reference, window: pd.DataFrame, thresholds: Calibration | None = None
+) -> "RenderedReport":
+    from sextant.evaluation.report import render  # imports Evidently, which takes seconds
+
     conformed = reference.conform(window)
     return render(reference, conformed, evaluate(reference, conformed, thresholds))
 

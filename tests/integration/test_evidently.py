@@ -1,4 +1,7 @@
-"""Where our own code stands in for Evidently's, both say the same; and what Evidently makes, we can use."""
+"""Where our own code stands in for Evidently's, both say the same; and what Evidently makes, we can use.
+
+Evidently is imported by the tests: it takes seconds, and every process that runs tests reads this file.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from evidently import DataDefinition, Dataset, MulticlassClassification, Regression, Report, metrics
-from evidently.legacy.calculations.stattests.registry import get_registered_stattest
-from evidently.legacy.core import ColumnType
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +22,6 @@ from sextant.evaluation.drift.severity import P_VALUE_METHODS, severity
 from sextant.evaluation.drift.stat_tests import Clip, drift_score, evidently_default_drifted
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
-from sextant.evaluation.report import render
 from sextant.infrastructure.settings import load_settings
 from tests.bundles import make_trips, publish_flowers, publish_trips
 from tests.monitoring_harness import FakeStore, Harness, trip_events
@@ -53,6 +52,9 @@ def test_a_method_of_evidently_may_be_chosen_in_the_schema(method: str) -> None:
     "method", ["ks", "t_test", "mannw", "cramer_von_mises", "wasserstein", "psi", "ed", "kl_div"]
 )
 def test_methods_point_the_way_that_evidently_says(method: str) -> None:
+    from evidently.legacy.calculations.stattests.registry import get_registered_stattest
+    from evidently.legacy.core import ColumnType
+
     # Evidently's verdict between two thresholds tells whether small scores or large ones are drift.
     test = get_registered_stattest(method, ColumnType.Numerical)
     reference, current = (make_trips(300, seed=seed)["trip_distance"] for seed in (1, 2))
@@ -61,6 +63,8 @@ def test_methods_point_the_way_that_evidently_says(method: str) -> None:
 
 
 def test_measures_are_those_of_evidently(tmp_path: Path) -> None:
+    from evidently import metrics
+
     trips, flowers = (
         Reference.prepare(bundle.manifest, bundle.reference())
         for bundle in (publish_trips(tmp_path), publish_flowers(tmp_path))
@@ -76,6 +80,8 @@ def test_measures_are_those_of_evidently(tmp_path: Path) -> None:
 
 
 def _by_evidently(reference: Reference, names: tuple[str, ...], metrics: list[Any]) -> dict[str, float]:
+    from evidently import DataDefinition, Dataset, MulticlassClassification, Regression, Report
+
     columns = ["prediction", "target"]
     definition = (
         DataDefinition(numerical_columns=columns, regression=[Regression()])
@@ -131,6 +137,8 @@ def test_evidently_counts_drifted_columns_by_its_own_thresholds():
 
 @pytest.fixture(scope="module")
 def evidently_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    from sextant.evaluation.report import render
+
     bundle = publish_trips(tmp_path_factory.mktemp("models"), rows=300)
     reference = Reference.prepare(bundle.manifest, bundle.reference())
     window = reference.conform(make_trips(100, seed=2))

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-import skops.io
 from sklearn.preprocessing import FunctionTransformer
 from structlog.testing import capture_logs
 
@@ -116,6 +115,8 @@ def test_a_manifest_lists_files_of_its_own_folder_only(tmp_path, name):
 
 def skops_bundle(folder):
     """A bundle whose pipeline holds a function that nobody vouches for, though its manifest does."""
+    import skops.io  # takes a second
+
     bundle = publish(folder, "v1")
     path = bundle.path / PIPELINE
     skops.io.dump(FunctionTransformer(os.path.join), path)

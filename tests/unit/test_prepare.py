@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 
 import prepare
 from sextant.contracts.model_bundle import ModelBundle, current_version, load_bundle, set_current
@@ -69,6 +68,8 @@ def test_the_reference_predictions_are_those_of_the_served_model(taxi: ModelBund
 
 
 def test_the_pipeline_loads_with_nothing_but_the_listed_types(taxi: ModelBundle) -> None:
+    import skops.io  # takes a second
+
     trusted = list(taxi.manifest.trusted_types)
     assert trusted
     pipeline = skops.io.load(taxi.file("pipeline.skops"), trusted=trusted)
