@@ -1,7 +1,6 @@
 """Starts the prediction service: checks everything once, then becomes gunicorn."""
 
 import os
-import shutil
 import sys
 import time
 from contextlib import closing
@@ -11,6 +10,7 @@ import structlog
 
 from prediction_service.errors import ModelUnavailable, UnknownModel
 from prediction_service.live_models import LiveModels
+from prediction_service.metrics_folder import make_metrics_folder
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_recovery import recover_if_corrupt
 from sextant.contracts.errors import Fatal, Retryable, SettingsError
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def prepare(settings: Settings) -> Path:
-    """Verify models and outbox and empty the metrics folder, which is returned; raises Fatal."""
+    """Verify models and outbox and make the folder of the metrics, which is returned; raises Fatal."""
     models = LiveModels(settings.models_dir, settings.trusted_types)
     try:
         models[settings.default_model]
@@ -39,10 +39,7 @@ def prepare(settings: Settings) -> Path:
         )
     with closing(Outbox(settings.outbox_file, settings.outbox_max_bytes)):
         pass  # it can be opened, and is there before the workers come
-    metrics_dir = settings.data_dir / "metrics" / f"prediction-{settings.prediction_port}"
-    shutil.rmtree(metrics_dir, ignore_errors=True)
-    metrics_dir.mkdir(parents=True)
-    return metrics_dir
+    return make_metrics_folder(settings)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from prometheus_client import multiprocess
 
+from prediction_service.metrics_folder import remove_metrics_folder
 from sextant.infrastructure.logs import take_over_gunicorn_log
 from sextant.infrastructure.parent import end_with_parent
 from sextant.infrastructure.settings import load_settings
@@ -28,6 +29,10 @@ def on_starting(server):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 -
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook
     end_with_parent(worker.ppid)  # a busy worker would not notice that its master was killed
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook
+    remove_metrics_folder()
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]  # noqa: D103, ARG001 - gunicorn's hook

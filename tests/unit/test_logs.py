@@ -1,6 +1,7 @@
 """What docs/logs.md says of the logs is what the services write, and the shippers' configuration fits it."""
 
 import ast
+import errno
 import json
 import re
 import subprocess
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from sextant.infrastructure.logs import Output
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "logs.md").read_text()
@@ -111,3 +114,66 @@ def test_filebeat_takes_its_time_from_the_line() -> None:
     assert stamp["field"] == "sextant.timestamp"
     (decode,) = [step["decode_json_fields"] for step in filebeat["processors"] if "decode_json_fields" in step]
     assert decode["target"] == "sextant"
+
+
+class FullDisk:
+    """A log file on a disk with room for so many bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.written = b""
+
+    def write(self, data: bytes) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        part = data[: self.room]
+        self.room -= len(part)
+        self.written += part
+        return len(part)
+
+
+def test_a_line_for_which_the_disk_has_no_room_is_lost_and_counted_and_fails_nobody() -> None:
+    disk = FullDisk(room=8)
+    output = Output(disk)  # type: ignore[arg-type]
+    lost = []
+    for line in (b"first\n", b"second\n", b"third\n"):
+        output.write(line)
+        lost.append(output.lost)
+    assert lost == [0, 1, 2]
+    disk.room = 100
+    output.write(b"fourth\n")
+    assert output.lost == 0
+    assert disk.written == b"first\nse\nfourth\n"
+
+
+def test_the_next_line_says_how_many_were_lost() -> None:
+    script = """
+import os
+import sys
+import structlog
+from sextant.infrastructure import logs
+
+class Disk:
+    full = True
+    def write(self, data):
+        if self.full:
+            raise OSError("no room")
+        return os.write(1, data)
+
+class Stderr:
+    buffer = Disk()
+    def flush(self):
+        pass
+
+sys.stderr = Stderr()
+logs.configure_logging("relay", "INFO")
+log = structlog.get_logger()
+log.info("lost")
+import logging
+logging.getLogger("library").warning("lost too")
+Disk.full = False
+log.info("written")
+log.info("and on")
+"""
+    written = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True).stdout
+    assert [json.loads(line).get("lost_lines") for line in written.splitlines()] == [2, None]
