@@ -34,8 +34,9 @@ SIZES: Mapping[str, int] = {
     "checks": 3,
     "sinks": len(SINKS),
     "buckets": len(LATENCY_BUCKETS) + 3,
+    "keys": 10,
 }
-"""A typical fleet; the last four are the same everywhere."""
+"""A typical fleet; outcomes, checks, sinks and buckets are the same everywhere."""
 
 UNITS = {
     "_timestamp_seconds": "Unix time",
@@ -53,7 +54,7 @@ UNITS = {
 """By the end of a name; all others are counts."""
 
 WRITTEN = "<!-- From here on written by `python -m docs.metrics`. -->\n"
-LABELS = ["model", "version", "feature", "method", "measure", "segment", "check", "outcome", "sink", "task"]
+LABELS = ["model", "version", "feature", "method", "measure", "segment", "check", "key", "outcome", "sink", "task"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ def _factor(metric: Described, label: str) -> str | None:
         return "versions" if counts_requests else None
     if label == "segment":
         return "segments + 1" if "measure" in metric.labels else "segments"
+    if label == "key":
+        return "keys + 1"
     if label == "feature":
         return _columns(metric)
     return f"{label}s" if f"{label}s" in SIZES else None
@@ -125,6 +128,7 @@ def _prediction() -> Iterator[Described]:
     metrics.observe("taxi", "v1", "ok", records=1, seconds=0.001, cpu_seconds=0.001)
     metrics.rejected_values.labels("taxi", "v1", "trip_distance").inc()
     metrics.feedback.labels("taxi", "ok").inc()
+    metrics.count_key("shop", "accepted")
     return parse("prediction", metrics.exposition([manifest]).decode())
 
 
@@ -171,7 +175,8 @@ def _cost(metrics: list[Described]) -> str:
     return f"""## What ten models cost
 
 At most {total:,} series: {models} models with {features} features, a segment column of five values and "other"
-({segments} segments), {measures} measures (those of a regression), and {versions} versions served since the start.
+({segments} segments), {measures} measures (those of a regression), {versions} versions served since the start,
+and {SIZES["keys"]} API keys.
 The last column of each table says for which metric. Nearly all of it grows in proportion to the models; workers of
 the prediction service share their series.
 """

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sextant.contracts.errors import BundleError, Fatal
 from sextant.contracts.model_bundle import load_bundle, model_names
+from sextant.infrastructure.doors import keys_of, require_closed_doors
 from sextant.infrastructure.events_token import events_token
 from sextant.infrastructure.settings import Settings, load_settings
 
@@ -30,6 +31,7 @@ def main() -> None:
         settings = load_settings()
         check(settings)
         events_token(settings)
+        require_closed_doors(settings, keys_of(settings))
     except Fatal as error:
         sys.stderr.write(f"monitoring service: {error}\n")
         sys.exit(WRONG_SETUP)

@@ -1,6 +1,7 @@
 """The monitoring service over HTTP: takes events, shows what the evaluations found."""
 
 import hmac
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,25 +19,46 @@ from monitoring_service.service import MonitoringService
 from monitoring_service.views import drift_view
 from sextant.contracts.errors import SextantError
 from sextant.contracts.page_policy import NO_FRAME, REPORTS, own_parts
+from sextant.infrastructure.doors import METRICS, OPEN, READ, Door, configured_keys
 from sextant.infrastructure.http import Problem, answer_errors_as_problems, json_response, read_json
+from sextant.infrastructure.http_doors import guard
+from sextant.infrastructure.keys import KeyRing
 from sextant.infrastructure.security_headers import POLICY, with_security_headers
 from sextant.infrastructure.settings import Settings
 
 MAX_BODY_BYTES = 32 << 20
 TEMPLATES = Path(__file__).with_name("pages") / "templates"
+DOORS: Mapping[str, Door] = {
+    "/events": OPEN,  # to the relay, which has a secret of its own
+    "/": READ,
+    "/models/<name>/drift": READ,
+    "/models/<name>/report": READ,
+    "/docs/runbooks/": READ,
+    "/docs/runbooks/<alert>.md": READ,
+    "/metrics": METRICS,
+    "/healthz": OPEN,
+    "/readyz": OPEN,
+}
 STATUSES: dict[type[SextantError], int] = {WrongShape: 422, EmptyWindow: 409}
 
 
 def create_app(
-    settings: Settings, service: MonitoringService, events_token: str, runbooks: Runbooks | None = None
+    settings: Settings,
+    service: MonitoringService,
+    events_token: str,
+    runbooks: Runbooks | None = None,
+    *,
+    keys: KeyRing | None = None,
 ) -> Flask:
     """The app around a service, whose threads the caller starts and stops; events need the token."""
     app = Flask(__name__, template_folder=TEMPLATES, static_folder=None)
     app.wsgi_app = with_security_headers(app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     answer_errors_as_problems(app, STATUSES)
+    keys = keys or KeyRing(configured_keys(settings))
+    guard(app, keys, DOORS)
     _add_event_route(app, service, events_token)
-    _add_model_routes(app, settings, service)
+    _add_model_routes(app, settings, service, keys)
     _add_operator_routes(app, service)
     _add_runbook_routes(app, runbooks or Runbooks())
     return app
@@ -52,7 +74,7 @@ def _add_event_route(app: Flask, service: MonitoringService, token: str) -> None
         return json_response(service.ingest(read_json(request)), 202)
 
 
-def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService) -> None:
+def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService, keys: KeyRing) -> None:
     reports = WindowReports()
 
     def monitor_of(name: str) -> ModelMonitor:
@@ -66,6 +88,7 @@ def _add_model_routes(app: Flask, settings: Settings, service: MonitoringService
         now = service.clock()
         cards = [card(monitor.state(), settings.window_min_rows, now) for monitor in service.monitors]
         found = service.problems() | {f"model {name}": why for name, why in service.monitors.broken.items()}
+        found |= {"keys": keys.problem} if keys.problem else {}
         problems = [f"{part}: {reason}" for part, reason in found.items()]
         return _page("live.html", cards=cards, problems=problems, now=now, reports_url=settings.reports_url)
 

@@ -10,6 +10,7 @@ from flask import Flask
 from monitoring_service.app import create_app
 from monitoring_service.service import MonitoringService
 from sextant.contracts.errors import Fatal
+from sextant.infrastructure.doors import keys_of
 from sextant.infrastructure.events_token import events_token
 from sextant.infrastructure.logs import configure_logging
 from sextant.infrastructure.settings import load_settings
@@ -22,7 +23,7 @@ def application() -> Flask:
     try:
         settings = load_settings()
         configure_logging("monitoring", settings.log_level)
-        token = events_token(settings)
+        token, keys = events_token(settings), keys_of(settings)
         service = MonitoringService.with_mongodb(settings)
     except Fatal as error:
         sys.stderr.write(f"monitoring service: {error}\n")
@@ -34,4 +35,4 @@ def application() -> Flask:
     gc.freeze()
     service.start()
     atexit.register(service.stop)
-    return create_app(settings, service, token)
+    return create_app(settings, service, token, keys=keys)

@@ -14,6 +14,7 @@ from prediction_service.metrics_folder import make_metrics_folder
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_recovery import recover_if_corrupt
 from sextant.contracts.errors import Fatal, Retryable, SettingsError
+from sextant.infrastructure.doors import keys_of, require_closed_doors
 from sextant.infrastructure.logs import configure_logging
 from sextant.infrastructure.settings import Settings, child_environment, load_settings
 
@@ -21,7 +22,8 @@ log = structlog.get_logger(__name__)
 
 
 def prepare(settings: Settings) -> Path:
-    """Verify models and outbox and make the folder of the metrics, which is returned; raises Fatal."""
+    """Verify keys, models and outbox and make the folder of the metrics, which is returned; raises Fatal."""
+    require_closed_doors(settings, keys_of(settings))
     models = LiveModels(settings.models_dir, settings.trusted_types)
     try:
         models[settings.default_model]

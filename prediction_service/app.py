@@ -1,8 +1,7 @@
 """The prediction service's HTTP entrypoint: routes translate, the service beside them decides."""
 
-import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import flask_swagger_ui
@@ -15,17 +14,34 @@ from werkzeug.wrappers import Response as BaseResponse
 from prediction_service.errors import InvalidInput, RecordTooLarge, UnknownModel
 from prediction_service.metrics import Metrics
 from prediction_service.openapi import specification
+from prediction_service.rate_limit import RateLimit
 from prediction_service.records import Record, parse_feedback
 from prediction_service.service import PredictionService, wire_answer
 from sextant.contracts.errors import Rejected, Retryable
 from sextant.contracts.page_policy import swagger_page
-from sextant.infrastructure.http import Problem, answer_errors_as_problems, json_response, read_json
+from sextant.infrastructure.doors import ANY_KEY, FEEDBACK, METRICS, OPEN, PREDICT, Door, configured_keys
+from sextant.infrastructure.http import answer_errors_as_problems, json_response, read_json
+from sextant.infrastructure.http_doors import guard, sender
+from sextant.infrastructure.keys import KeyRing
 from sextant.infrastructure.security_headers import POLICY, with_security_headers
 from sextant.infrastructure.settings import Settings
 
 MAX_BODY_BYTES = 4 << 20
 SHOWN = {"name", "version", "task", "target", "classes", "metrics", "data_source", "data_period", "feature_schema"}
 STATUSES = {UnknownModel: 404, RecordTooLarge: 413, Rejected: 422, Retryable: 503}
+DOORS: Mapping[str, Door] = {
+    "/predict": PREDICT,
+    "/models/<name>/predict": PREDICT,
+    "/feedback": FEEDBACK,
+    "/": ANY_KEY,
+    "/docs/": ANY_KEY,
+    "/docs/<path:filename>": ANY_KEY,
+    "/openapi.json": ANY_KEY,
+    "/models": ANY_KEY,
+    "/metrics": METRICS,
+    "/healthz": OPEN,
+    "/readyz": OPEN,
+}
 SWAGGER_UI = Path(flask_swagger_ui.__file__).with_name("dist")
 DOCS_PAGE = Path(__file__).with_name("templates") / "docs.html"
 log = structlog.get_logger(__name__)
@@ -36,17 +52,21 @@ def create_app(
     service: PredictionService,
     metrics: Metrics,
     outbox_problem: Callable[[], str | None] = lambda: None,
+    *,
+    keys: KeyRing | None = None,
+    rate_limit: RateLimit | None = None,
 ) -> Flask:
     """The WSGI app; `outbox_problem` says why the outbox cannot take events now, or None."""
+    keys = keys or KeyRing(configured_keys(settings))
     app = Flask(__name__, static_folder=SWAGGER_UI, static_url_path="/docs")
     app.wsgi_app = with_security_headers(app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["count_refused"] = metrics.count_refused  # of the worker, which has no other way to it
     answer_errors_as_problems(app, STATUSES)
-    if settings.api_keys:
-        app.before_request(lambda: _require_key(settings.api_keys))
+    limit = rate_limit.seconds_to_wait if rate_limit else None
+    guard(app, keys, DOORS, count=metrics.count_key, limit=limit)
     _add_work_routes(app, service, metrics)
-    _add_information_routes(app, service, metrics, outbox_problem)
+    _add_information_routes(app, service, metrics, lambda: _failing(service, outbox_problem, keys))
     return app
 
 
@@ -79,7 +99,13 @@ def _add_work_routes(app: Flask, service: PredictionService, metrics: Metrics) -
                 cpu_seconds=time.thread_time() - cpu_began,
             )
         answers = [wire_answer(prediction) for prediction in predictions]
-        log.info("predicted", model=model.manifest.name, count=count, prediction_id=answers[0]["prediction_id"])
+        log.info(
+            "predicted",
+            model=model.manifest.name,
+            count=count,
+            prediction_id=answers[0]["prediction_id"],
+            **sender(),
+        )
         return json_response({"predictions": answers} if isinstance(body, list) else answers[0])
 
     @app.post("/feedback")
@@ -91,12 +117,12 @@ def _add_work_routes(app: Flask, service: PredictionService, metrics: Metrics) -
             raise
         for target in targets:
             metrics.feedback.labels(target.model, "ok").inc()
-        log.info("took feedback", count=len(targets), prediction_id=targets[0].prediction_id)
+        log.info("took feedback", count=len(targets), prediction_id=targets[0].prediction_id, **sender())
         return json_response({"accepted": len(targets)}, 202)
 
 
 def _add_information_routes(
-    app: Flask, service: PredictionService, metrics: Metrics, outbox_problem: Callable[[], str | None]
+    app: Flask, service: PredictionService, metrics: Metrics, failing: Callable[[], dict[str, str]]
 ) -> None:
     docs_page = DOCS_PAGE.read_text()
     docs_policy = swagger_page(docs_page)
@@ -120,12 +146,10 @@ def _add_information_routes(
 
     @app.get("/readyz")
     def readyz() -> Response:
-        problem = outbox_problem()
-        failing = {f"model {name}": reason for name, reason in service.models.broken.items()}
-        if problem:  # without the outbox nothing is served; a broken model leaves the others
-            failing["outbox"] = problem
+        found = failing()
+        ready = "outbox" not in found  # without it nothing is served; a broken model leaves the others
         return json_response(
-            {"status": "not ready" if problem else "ready", "failing": failing}, 503 if problem else 200
+            {"status": "ready" if ready else "not ready", "failing": found}, 200 if ready else 503
         )
 
     @app.get("/metrics")
@@ -138,12 +162,13 @@ def _add_information_routes(
         return json_response(specification(service.models.all(), service.default_model))
 
 
-def _require_key(keys: frozenset[str]) -> None:
-    if request.method != "POST":
-        return
-    given = request.headers.get("X-API-Key") or request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if not any(hmac.compare_digest(given.encode(), key.encode()) for key in keys):
-        raise Problem(401, "send a valid key in X-API-Key", headers={"WWW-Authenticate": "Bearer"})
+def _failing(
+    service: PredictionService, outbox_problem: Callable[[], str | None], keys: KeyRing
+) -> dict[str, str]:
+    """What does not work, by part."""
+    failing = {f"model {name}": reason for name, reason in service.models.broken.items()}
+    parts = {"outbox": outbox_problem(), "keys": keys.problem}
+    return failing | {part: problem for part, problem in parts.items() if problem}
 
 
 def _outcome(error: Exception) -> str:

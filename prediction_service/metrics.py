@@ -20,6 +20,7 @@ class Metrics:
         """`at_scrape`: read once for all workers, by the one that is scraped."""
         self.registry = registry or CollectorRegistry()
         self._at_scrape = tuple(at_scrape)
+        self._keys: dict[tuple[str, str], Counter] = {}
         self._known: dict[tuple[str, str, str], tuple[Counter, Histogram, Counter]] = {}
         self.predictions = Counter(
             "sextant_predictions_total",
@@ -46,12 +47,24 @@ class Metrics:
             ["model", "version", "feature"],
             registry=self.registry,
         )
+        self.keys = Counter(
+            "sextant_key_requests_total",
+            "Requests where keys are asked for, by the key's name (empty: no valid one) and what became of them.",
+            ["key", "outcome"],
+            registry=self.registry,
+        )
         self.feedback = Counter(
             "sextant_feedback_total",
             "Targets sent to /feedback, by outcome.",
             ["model", "outcome"],
             registry=self.registry,
         )
+
+    def count_key(self, name: str, outcome: str) -> None:
+        """Count a request that named a key, or should have; the names are the operator's, so they are few."""
+        if (name, outcome) not in self._keys:
+            self._keys[name, outcome] = self.keys.labels(name, outcome)
+        self._keys[name, outcome].inc()
 
     def observe(
         self, model: str, version: str, outcome: str, *, records: int, seconds: float, cpu_seconds: float

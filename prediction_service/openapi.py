@@ -18,11 +18,13 @@ PROBLEM: Json = {
 }
 ERRORS = {
     "400": "The body is not JSON",
-    "401": "No valid API key (where keys are set)",
+    "401": "No valid API key (where keys are asked for)",
+    "403": "The key does not have the scope that this needs",
     "404": "No such model",
     "413": "The body is too large, or a record of it, which is named",
     "415": "The body is not application/json",
     "422": "Fields that do not fit the schema, each named",
+    "429": "More requests than the limit allows; retry after Retry-After seconds",
     "503": "The outbox is full or the model does not load: nothing was stored; retry after Retry-After seconds",
 }
 

@@ -8,13 +8,15 @@ import threading
 from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
+from prometheus_client import disable_created_metrics
 
 from prediction_service.delivery import Delivery
 from prediction_service.outbox import Outbox
+from prediction_service.relay_http import serve
 from prediction_service.relay_metrics import RelayMetrics
 from prediction_service.sinks import MongoSink, MonitoringSink
 from sextant.contracts.errors import Fatal, Retryable
+from sextant.infrastructure.doors import keys_of, require_closed_doors
 from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.events_token import events_token
 from sextant.infrastructure.logs import configure_logging
@@ -29,6 +31,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     def open_outbox() -> Outbox:
         return Outbox(settings.outbox_file, settings.outbox_max_bytes)
 
+    keys = keys_of(settings)
+    require_closed_doors(settings, keys)
     metrics = RelayMetrics(open_outbox, settings.outbox_max_bytes)
     lock = _lock_alone(settings.outbox_file)
     store = EventStore.connect(settings.mongodb_uri, settings.mongodb_database)
@@ -41,7 +45,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             on_failure=metrics.count_failure,
         ),
     ]
-    server, _ = _serve_metrics(settings, metrics.registry)
+    server = serve(settings, metrics.registry, keys)
     threads = [threading.Thread(target=delivery.run, args=(stop,)) for delivery in deliveries]
     for thread in threads:
         thread.start()
@@ -65,13 +69,6 @@ def _wait(threads: list[threading.Thread], stop: threading.Event) -> None:
         thread.join()
     if died:
         raise Fatal("a delivery thread ended unexpectedly; the log has its error")
-
-
-def _serve_metrics(settings: Settings, registry: CollectorRegistry):  # type: ignore[no-untyped-def]
-    try:
-        return start_http_server(settings.relay_port, settings.bind_host, registry)
-    except OSError as error:
-        raise Fatal(f"port {settings.relay_port} (RELAY_PORT): {error.strerror}") from None
 
 
 def _lock_alone(outbox: Path) -> int:

@@ -11,7 +11,21 @@ from batch_flows.reports.files import ASSETS
 from batch_flows.reports.index import INDEX, Reports, render
 from sextant.contracts.errors import Fatal
 from sextant.contracts.page_policy import DATA, HEADERS, REPORTS
+from sextant.infrastructure.doors import (
+    CHALLENGE,
+    OPEN,
+    READ,
+    Refused,
+    admit,
+    given_key,
+    keys_of,
+    require_closed_doors,
+)
+from sextant.infrastructure.keys import KeyRing
 from sextant.infrastructure.settings import load_settings
+
+DOORS = {"/healthz": OPEN}
+"""All others ask for the scope read."""
 
 IDLE_SECONDS = 30
 WITHOUT_SCRIPTS = (".json", ".txt")
@@ -20,15 +34,24 @@ WITHOUT_SCRIPTS = (".json", ".txt")
 class ReportsHandler(SimpleHTTPRequestHandler):
     """Answers GET and HEAD with files of one folder, and lists none."""
 
+    keys: KeyRing
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "sextant", ""
     timeout = IDLE_SECONDS
     error_content_type = "text/plain; charset=utf-8"
     error_message_format = "%(code)d %(message)s\n"
+    _asks_for_key = False
+
+    def do_HEAD(self) -> None:
+        """As GET, without the body."""
+        if self._may_enter():
+            super().do_HEAD()
 
     def do_GET(self) -> None:
         """A report, the index, or before the first report a page that says so."""
         path = unquote(urlsplit(self.path).path)
+        if not self._may_enter():
+            return
         if path == "/healthz":
             self._answer("text/plain; charset=utf-8", b"ok\n")
         elif path == "/" and not Path(self.directory, INDEX).exists():
@@ -37,6 +60,18 @@ class ReportsHandler(SimpleHTTPRequestHandler):
             self.send_error(404)
         else:
             super().do_GET()
+
+    def _may_enter(self) -> bool:
+        """Whether the door opens; the refusal is sent."""
+        door = DOORS.get(urlsplit(self.path).path, READ) if self.keys.closed else OPEN
+        try:
+            if door is not None:
+                admit(self.keys, door, given_key(self.headers["X-API-Key"], self.headers["Authorization"]))
+        except Refused as error:
+            self._asks_for_key = error.status == 401
+            self.send_error(error.status, str(error))
+            return False
+        return True
 
     def _answer(self, content_type: str, body: bytes) -> None:
         self.send_response(200)
@@ -54,6 +89,9 @@ class ReportsHandler(SimpleHTTPRequestHandler):
     def _more_headers(self) -> Iterator[tuple[str, str]]:
         path = urlsplit(getattr(self, "path", "")).path
         yield from HEADERS
+        if self._asks_for_key:
+            self._asks_for_key = False
+            yield "WWW-Authenticate", CHALLENGE
         yield "Content-Security-Policy", DATA if path.endswith(WITHOUT_SCRIPTS) else REPORTS
         # "no-cache" means: ask whether it changed; the names of assets tell their contents.
         immutable = path.startswith(f"/{ASSETS}/")
@@ -67,10 +105,11 @@ class ReportsHandler(SimpleHTTPRequestHandler):
         """Say nothing of requests, like the other services."""
 
 
-def reports_server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
+def reports_server(folder: Path, host: str, port: int, keys: KeyRing) -> ThreadingHTTPServer:
     """A server of this folder that listens already; raises Fatal when it cannot."""
+    handler = type("Handler", (ReportsHandler,), {"keys": keys})
     try:
-        return ThreadingHTTPServer((host, port), partial(ReportsHandler, directory=str(folder)))
+        return ThreadingHTTPServer((host, port), partial(handler, directory=str(folder)))
     except OSError as error:
         raise Fatal(f"port {port} (REPORTS_PORT): {error.strerror}") from None
 
@@ -79,7 +118,9 @@ def main() -> int:
     """Serve until stopped; a wrong setting ends it with one line and code 2."""
     try:
         settings = load_settings()
-        server = reports_server(settings.reports_dir, settings.bind_host, settings.reports_port)
+        keys = keys_of(settings, for_prometheus=False)
+        require_closed_doors(settings, keys)
+        server = reports_server(settings.reports_dir, settings.bind_host, settings.reports_port, keys)
     except Fatal as error:
         sys.stderr.write(f"reports: {error}\n")
         return 2

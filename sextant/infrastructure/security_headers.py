@@ -21,8 +21,7 @@ def with_security_headers(app: "WSGIApplication") -> "WSGIApplication":
 
     def closed(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            has_policy = any(name == POLICY for name, _ in headers)
-            headers.extend(ADDED if has_policy else ADDED_TO_DATA)
+            headers += ADDED if POLICY in dict(headers) else ADDED_TO_DATA
             return start_response(status, headers, exc_info)
 
         return app(environ, start)

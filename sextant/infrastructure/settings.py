@@ -15,6 +15,7 @@ HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 EmailAddress = Annotated[str, Field(pattern=r"^[\w.+-]+@[\w.-]+$")]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 SECRETS = frozenset({"mongodb_uri", "api_keys", "events_token", "prefect_api_auth_string"})
+RateLimit = Annotated[str, Field(pattern=r"^[1-9]\d{0,8}/(second|minute|hour)$")]
 MongoUri = Annotated[str, Field(pattern=r"^mongodb(\+srv)?://\S+$")]
 
 
@@ -108,8 +109,19 @@ class Settings(BaseSettings):
     )
 
     api_keys: Annotated[frozenset[str], NoDecode] = Field(
-        frozenset(), description="Comma-separated keys for the prediction service; empty: none is required"
+        frozenset(), description="Comma-separated keys with all scopes but admin, beside those of API_KEYS_FILE"
     )
+    api_keys_file: Path | None = Field(
+        None, description="File of keys with names and scopes (default: DATA_DIR/keys/keys.json, where it exists)"
+    )
+    metrics_token_file: Path | None = Field(
+        None,
+        description="File with Prometheus' own key, made at first start (default: DATA_DIR/secrets/metrics-token)",
+    )
+    rate_limit: RateLimit | None = Field(
+        None, description="POST requests that a key, or an address without keys, may send, such as 600/minute"
+    )
+    allow_open: bool = Field(False, description="Whether services may listen beyond the loopback without keys")
     events_token: SecretStr | None = Field(
         None, description="Secret by which monitoring knows the relay; without it, that of EVENTS_TOKEN_FILE"
     )
@@ -120,6 +132,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
 
     bind_host: str = Field("127.0.0.1", description="Address that the services listen on")
+    publish_host: str | None = Field(None, description="Where Docker publishes the ports, if it does")
     prediction_workers: int = Field(3, ge=1, le=64, description="Worker processes of the prediction service")
     prediction_port: Port = Field(9696, description="Prediction service")
     relay_port: Port = Field(9697, description="Relay metrics")
@@ -165,6 +178,16 @@ class Settings(BaseSettings):
     def events_token_path(self) -> Path:
         """The file of the secret that the relay and monitoring share."""
         return self.events_token_file or self.data_dir / "secrets" / "events-token"
+
+    @property
+    def keys_file(self) -> Path:
+        """The file of the API keys."""
+        return self.api_keys_file or self.data_dir / "keys" / "keys.json"
+
+    @property
+    def metrics_token_path(self) -> Path:
+        """The file of the key with which Prometheus reads metrics."""
+        return self.metrics_token_file or self.data_dir / "secrets" / "metrics-token"
 
     @property
     def imports_folder(self) -> Path:

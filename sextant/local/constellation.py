@@ -73,11 +73,11 @@ def all_programs(settings: Settings) -> tuple[Program, ...]:
     programs = (
         Program("mongo", settings.mongodb_port, "MONGODB_PORT"),
         Program("prediction", settings.prediction_port, "PREDICTION_PORT", "/readyz", "predictions and /docs"),
-        Program("relay", settings.relay_port, "RELAY_PORT", "/metrics"),
+        Program("relay", settings.relay_port, "RELAY_PORT", "/healthz"),
         Program("monitoring", settings.monitoring_port, "MONITORING_PORT", "/readyz", "live drift page"),
         Program("prefect", settings.prefect_port, "PREFECT_PORT", "/api/health", "Prefect, the scheduled flows"),
         Program("flows"),
-        Program("reports", settings.reports_port, "REPORTS_PORT", "/", "HTML reports", helper=True),
+        Program("reports", settings.reports_port, "REPORTS_PORT", "/healthz", "HTML reports", helper=True),
         *_optional_programs(settings),
     )
     return programs[1:] if own_mongo else programs

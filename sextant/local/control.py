@@ -25,7 +25,7 @@ from sextant.local.environment import environment, write_alertmanager_file, writ
 from sextant.local.leftovers import end, mark_of, running
 from sextant.local.supervisor import lock_file, lock_holder
 
-PRIVATE = ("logs", "mongo", "prefect", "prometheus", "alertmanager", "outbox", "grafana", "secrets")
+PRIVATE = ("logs", "mongo", "prefect", "prometheus", "alertmanager", "outbox", "grafana", "secrets", "keys")
 """The folders of DATA_DIR that hold what clients sent, or secrets; reports and models are made to be read."""
 READY_SECONDS = 120.0
 OPTIONAL_SECONDS = 10.0

@@ -79,8 +79,9 @@ class Demo:
         url = f"{self._environment['MONITORING_URL']}/models/{MODEL}/drift"
         deadline = time.monotonic() + SETTLE_SECONDS
         drift: dict[str, Any] = {}
+        key = min(self._settings.api_keys, default=None)
         while time.monotonic() < deadline:
-            answer = requests.get(url, timeout=10)
+            answer = requests.get(url, timeout=10, headers={"X-API-Key": key} if key else {})
             drift = answer.json() if answer.ok else {}
             window = drift.get("window", {})
             if window.get("rows") == count and _since(window["start"], began) and drift["calibrated"]:

@@ -11,13 +11,11 @@ from sextant.alerting.files import configuration_file, read_secrets, write
 from sextant.infrastructure.settings import TELEMETRY_OFF, Settings, child_environment
 from sextant.local.constellation import ROOT, Constellation, all_programs
 
-# By job, the name of the program that Prometheus scrapes.
+# By file of targets and job, the name of the program that Prometheus scrapes. Only ours are shown its key.
 SCRAPED = {
-    "prediction": "prediction",
-    "relay": "relay",
-    "monitoring": "monitoring",
-    "prometheus": "prometheus",
-    "node": "node-exporter",
+    "sextant": {"prediction": "prediction", "relay": "relay", "monitoring": "monitoring"},
+    "others": {"prometheus": "prometheus", "node": "node-exporter"},
+    "alertmanager": {"alertmanager": "alertmanager"},
 }
 
 GRAFANA_SILENT = {
@@ -133,10 +131,13 @@ def write_prometheus_files(settings: Settings, running: Constellation) -> None:
     for replaced in ("rules", "targets"):  # a file that went away must not stay there
         shutil.rmtree(folder / replaced, ignore_errors=True)
     shutil.copytree(ROOT / "prometheus", folder, dirs_exist_ok=True)
-    jobs = {job: running.port(name) for job, name in SCRAPED.items()}
-    for file, group in {"sextant": jobs, "alertmanager": {"alertmanager": running.port("alertmanager")}}.items():
+    token = folder / "secrets" / "metrics-token"
+    token.unlink(missing_ok=True)
+    token.symlink_to(settings.metrics_token_path.resolve())  # where the services make it
+    for file, jobs in SCRAPED.items():
+        ports = {job: running.port(name) for job, name in jobs.items()}
         targets = [
-            {"targets": [f"127.0.0.1:{port}"], "labels": {"job": job}} for job, port in group.items() if port
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"job": job}} for job, port in ports.items() if port
         ]
         (folder / "targets" / f"{file}.json").write_text(json.dumps(targets, indent=2) + "\n")
 

@@ -13,6 +13,7 @@ from sextant.evaluation.drift.calibration import calibrate
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdict import as_dicts
+from sextant.infrastructure.keys import KeyRing
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_trips, publish_trips
 from tests.drift_reports import put_report
@@ -52,7 +53,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The folder over HTTP, as make reports and compose serve it."""
-    server = reports_server(folder, "127.0.0.1", 0)
+    server = reports_server(folder, "127.0.0.1", 0, KeyRing())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

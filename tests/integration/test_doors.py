@@ -1,7 +1,10 @@
 """What a client's bytes may do to the real servers: each gets an answer that says what is wrong, never a 500."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection
@@ -139,3 +142,58 @@ def test_a_relay_with_another_secret_keeps_its_events_until_it_has_the_right_one
     services.relay().start()
     drift = f"{services.monitoring_url}/models/taxi/drift"
     wait_until(lambda: requests.get(drift, timeout=10).json()["window"]["rows"] == 1, "the event to arrive")
+
+
+def test_keys_come_into_force_and_out_of_it_while_all_workers_serve(services: Services) -> None:
+    prediction, relay = services.prediction(RATE_LIMIT="1000/hour"), services.relay()
+    for program in (prediction, relay):
+        program.start(wait=False)
+    for program in (prediction, relay):
+        program.wait_ready()
+
+    def statuses(key: str = "") -> set[int]:
+        """What several workers say."""
+        url = f"{services.prediction_url}/predict"
+        asked = [requests.post(url, json=TRIP, headers={"X-API-Key": key}, timeout=10) for _ in range(6)]
+        return {answer.status_code for answer in asked}
+
+    def command(*arguments: str) -> str:
+        run = [sys.executable, "-m", "sextant.keys", *arguments]
+        environment = {**os.environ, **services.environment}
+        return subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert statuses() == {200}
+    key = command("add", "shop", "--scope", "predict")
+    wait_until(lambda: statuses() == {401}, "the door to close")
+    wait_until(lambda: statuses(key) == {200}, "the key to be known")
+    token = (services.data_dir / "secrets" / "metrics-token").read_text().strip()
+    for url in (services.prediction_url, services.relay_url):
+        answers = [requests.get(f"{url}/metrics", headers=h, timeout=10) for h in ({}, bearer(key), bearer(token))]
+        assert [answer.status_code for answer in answers] == [401, 403, 200]
+    assert (
+        'sextant_key_requests_total{key="shop",outcome="accepted"}'
+        in requests.get(f"{services.prediction_url}/metrics", headers=bearer(token), timeout=10).text
+    )
+    command("remove", "shop")
+    wait_until(lambda: statuses(key) == {401}, "the key to be refused")
+    log = prediction.log.read_text()
+    assert '"key":"shop"' in log
+    assert key not in log
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize(
+    "module", ["prediction_service", "prediction_service.relay", "batch_flows.reports.server"]
+)
+def test_a_service_that_others_can_reach_does_not_start_without_keys(services: Services, module: str) -> None:
+    environment = {**os.environ, **services.environment, "BIND_HOST": "0.0.0.0"}  # noqa: S104 - refused
+    done = subprocess.run(
+        [sys.executable, "-m", module], env=environment, check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert len(said) == 1
+    assert "BIND_HOST 0.0.0.0 lets others in" in said[0]

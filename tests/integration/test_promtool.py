@@ -30,8 +30,10 @@ def promtool(*arguments: str | Path) -> str:
     return done.stdout
 
 
-def test_promtool_accepts_the_configuration() -> None:
-    assert "WARNING" not in promtool("check", "config", FOLDER / "prometheus.yml")
+def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "secrets" / "metrics-token").write_text("made at the first start")
+    assert "WARNING" not in promtool("check", "config", tmp_path / "prometheus.yml")
 
 
 def test_promtool_finds_nothing_to_say_about_the_rules() -> None:

@@ -48,8 +48,9 @@ def test_the_whole_constellation_is_there() -> None:
     assert wanted <= {name for name, service in services().items() if "profiles" not in service}
 
 
-def test_logs_are_kept_only_on_request() -> None:
-    assert {name for name, service in services().items() if "profiles" in service} == {"vector", "loki"}
+def test_logs_are_kept_and_keys_are_made_only_on_request() -> None:
+    on_request = {name: service["profiles"] for name, service in services().items() if "profiles" in service}
+    assert on_request == {"vector": ["logs"], "loki": ["logs"], "keys": ["keys"]}
 
 
 @pytest.mark.parametrize(("name", "service"), SERVICES)
@@ -119,7 +120,7 @@ def test_the_env_example_names_each_variable_that_compose_reads_and_no_other() -
 
 
 def test_a_default_that_compose_states_is_that_of_the_setting() -> None:
-    inside = {"MONGODB_URI"}
+    inside = {"MONGODB_URI", "PUBLISH_HOST"}
     for name, rest in VARIABLE.findall(COMPOSE.read_text()):
         if rest.removeprefix(":-") and (field := Settings.model_fields.get(name.lower())) and name not in inside:
             assert rest == f":-{field.default}", name

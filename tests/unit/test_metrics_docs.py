@@ -57,7 +57,9 @@ class NullLog:
 def prediction_client(models_dir: Path) -> FlaskClient:
     metrics = Metrics(at_scrape=[ProcessesCollector(os.getpid()), CpuPrice(0.04)])
     service = PredictionService(LiveModels(models_dir), NullLog(), "taxi", max_record_bytes=1_000)
-    return create_app(load_settings(), service, metrics).test_client()
+    client = create_app(load_settings(api_keys="key"), service, metrics).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = "key"
+    return client
 
 
 def ask(client: FlaskClient, name: str) -> None:
@@ -65,6 +67,7 @@ def ask(client: FlaskClient, name: str) -> None:
     client.post("/predict", json={**TRIP, name: 1, "PULocationID": name})
     client.post("/predict", json={**TRIP, "trip_distance": name, name: name})
     client.post(f"/models/{name}/predict", json=TRIP)
+    client.post("/predict", json=TRIP, headers={"X-API-Key": name})
     client.post("/feedback", json={"prediction_id": "a", "target": 1})
     client.post("/feedback", json={"prediction_id": "a", "target": 1, "model": name})
 

@@ -9,6 +9,7 @@ import pytest
 
 from batch_flows.reports.server import reports_server
 from sextant.contracts.page_policy import DATA, HEADERS, REPORTS
+from sextant.infrastructure.keys import KeyRing
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def connection(folder: Path) -> Iterator[HTTPConnection]:
-    with reports_server(folder, "127.0.0.1", 0) as server:
+    with reports_server(folder, "127.0.0.1", 0, KeyRing()) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)

@@ -1,0 +1,1 @@
+"""API keys by command: make, list and remove them."""
