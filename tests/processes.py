@@ -21,7 +21,7 @@ from tests.calibrations import find_thresholds, share
 
 RATE = Settings.model_fields["false_alarm_rate"].default
 ROOT = Path(__file__).resolve().parent.parent
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 TOKEN = "the-secret-of-relay-and-monitoring"  # noqa: S105 - of tests alone
 AS_RELAY = {"Authorization": f"Bearer {TOKEN}"}
 NX = str(Path(sys.executable).with_name("nx-27017"))

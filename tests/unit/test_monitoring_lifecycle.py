@@ -220,7 +220,8 @@ def test_a_started_service_becomes_ready_calibrates_and_stops(settings: Settings
         assert _soon(lambda: client.get("/readyz").json["calibrated"] == {"taxi": True})
     finally:
         service.stop()
-    assert set(service.problems()) == {"refill", "calibration", "evaluation", "multivariate evaluation"}
+    tasks = {"refill", "calibration", "evaluation", "multivariate evaluation"}
+    assert _soon(lambda: set(service.problems()) == tasks)  # on a slow machine one is still at its last step
 
 
 def _soon(condition: Any, attempts: int = 3_000) -> bool:
