@@ -5,7 +5,7 @@ SOURCE ?= auto
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up status down test unit statistics integration e2e lint format lock bench reports clean
+.PHONY: help setup demo up status down test unit statistics integration e2e fuzz lint format lock bench reports clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ integration e2e: $(READY)
 
 unit statistics: $(READY) ## the tests of one folder; also integration, e2e
 	@$(TESTS) --numprocesses auto tests/$@
+
+FUZZ_REQUESTS ?= 20000
+fuzz: $(READY) ## ask the services all that a client could send (FUZZ_REQUESTS, SEED)
+	@FUZZ_REQUESTS=$(FUZZ_REQUESTS) SEED=$(SEED) $(BIN)/python -m tests.fuzz
 
 lint: $(READY) ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 
 from monitoring_service.ingest import WrongShape
 from monitoring_service.model_monitor import ModelMonitor
+from monitoring_service.openapi import specification
 from monitoring_service.pages.live import card
 from monitoring_service.pages.runbooks import OVERVIEW, Runbooks
 from monitoring_service.pages.window_report import EmptyWindow, WindowReports
@@ -35,6 +36,7 @@ DOORS: Mapping[str, Door] = {
     "/models/<name>/report": READ,
     "/docs/runbooks/": READ,
     "/docs/runbooks/<alert>.md": READ,
+    "/openapi.json": READ,
     "/metrics": METRICS,
     "/healthz": OPEN,
     "/readyz": OPEN,
@@ -129,6 +131,10 @@ def _add_operator_routes(app: Flask, service: MonitoringService) -> None:
     def metrics() -> Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return Response(encode(service.metrics.registry), content_type=content_type)
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return json_response(specification())
 
     @app.get("/healthz")
     def alive() -> Response:

@@ -1,31 +1,19 @@
 """The OpenAPI description of the prediction service, made from the schemas of the live models."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from prediction_service.records import MAX_RECORDS, Feedback, ModelInterface
+from sextant.infrastructure.openapi import CLOSED, Json, answer, document, get, problems
 
-Json = dict[str, Any]
-PROBLEM: Json = {
-    "type": "object",
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {"type": "array", "items": {"type": "object"}, "description": "Each wrong field and its reason"},
-    },
-}
 ERRORS = {
     "400": "The body is not JSON",
-    "401": "No valid API key (where keys are asked for)",
-    "403": "The key does not have the scope that this needs",
+    **CLOSED,
     "404": "No such model",
     "413": "The body is too large, or a record of it, which is named",
     "415": "The body is not application/json",
     "422": "Fields that do not fit the schema, each named",
     "429": "More requests than the limit allows; retry after Retry-After seconds",
-    "503": "The outbox is full or the model does not load: nothing was stored; retry after Retry-After seconds",
+    "503": "The outbox is full, too many requests wait, or the model does not load: nothing was stored",
 }
 
 
@@ -36,32 +24,25 @@ def specification(models: Sequence[ModelInterface], default: str) -> Json:
         if model.manifest.name == default:
             paths["/predict"] = {"post": {**_predict(model), "summary": f"Ask the default model, {default}"}}
     paths["/feedback"] = {"post": _feedback()}
-    for route, summary in {
-        "/models": "The live models and their schemas",
-        "/healthz": "Whether the process lives",
-        "/readyz": "Whether it can accept predictions, and what is failing if not",
-        "/metrics": "Prometheus metrics",
-    }.items():
-        paths[route] = {"get": {"summary": summary, "responses": {"200": {"description": "OK"}}}}
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Sextant prediction service",
-            "version": "1",
-            "description": "A 200 means that the prediction is on disk and will reach the store exactly once.",
-        },
-        "paths": paths,
-        "components": {
-            "schemas": {"Problem": PROBLEM},
-            "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
-        },
-    }
+    paths["/models"] = get("The live models and their schemas")
+    paths["/healthz"] = get("Whether the process lives", closed=False)
+    unready = {"503": answer("What is failing")}
+    paths["/readyz"] = get(
+        "Whether it can accept predictions, and what is failing", responses=unready, closed=False
+    )
+    paths["/metrics"] = get("Prometheus metrics", "text/plain")
+    paths["/openapi.json"] = get("This document")
+    paths["/docs/"] = get("This document as a page", "text/html")
+    about = "A 200 means that the prediction is on disk and will reach the store exactly once."
+    schemes = {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+    return document("Sextant prediction service", about, paths, schemes)
 
 
 def _predict(model: ModelInterface) -> Json:
     record = model.record_type.model_json_schema(ref_template="#/components/schemas/{model}")
-    answer: Json = {
+    one: Json = {
         "type": "object",
+        "required": ["prediction_id", "model", "model_version", "prediction"],
         "properties": {
             "prediction_id": {"type": "string"},
             "model": {"type": "string"},
@@ -70,7 +51,11 @@ def _predict(model: ModelInterface) -> Json:
             "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
         },
     }
-    answers = {"type": "object", "properties": {"predictions": {"type": "array", "items": answer}}}
+    many = {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {"predictions": {"type": "array", "items": one}},
+    }
     return {
         "summary": f"Ask {model.manifest.name} for its {model.manifest.target}",
         "description": (
@@ -78,7 +63,7 @@ def _predict(model: ModelInterface) -> Json:
             "with the prediction as context. Send your own prediction_id to make a retry safe."
         ),
         "requestBody": _one_or_many(record),
-        "responses": {"200": _json("Answered, and on disk", {"oneOf": [answer, answers]}), **_errors()},
+        "responses": {"200": answer("Answered, and on disk", schema={"oneOf": [one, many]}), **problems(ERRORS)},
     }
 
 
@@ -87,19 +72,10 @@ def _feedback() -> Json:
     return {
         "summary": "Tell the truth about earlier predictions, in any order and at any time",
         "requestBody": _one_or_many(Feedback.model_json_schema()),
-        "responses": {"202": _json("Accepted, and on disk", accepted), **_errors()},
+        "responses": {"202": answer("Accepted, and on disk", schema=accepted), **problems(ERRORS)},
     }
 
 
 def _one_or_many(item: Json) -> Json:
     many = {"type": "array", "items": item, "minItems": 1, "maxItems": MAX_RECORDS}
     return {"required": True, "content": {"application/json": {"schema": {"oneOf": [item, many]}}}}
-
-
-def _errors() -> Json:
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": text, "content": problem} for status, text in ERRORS.items()}
-
-
-def _json(description: str, schema: Json) -> Json:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}

@@ -52,6 +52,8 @@ class Predictor:
         if probabilities is None:
             return [ModelOutput(str(label)) for label in predictions.tolist()]
         classes = self.manifest.classes or ()
+        for index in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)).tolist():
+            raise UnpredictableRecord(f"the model gives no finite probabilities for record {index}")
         return [
             ModelOutput(str(label), dict(zip(classes, row, strict=True)))
             for label, row in zip(predictions.tolist(), probabilities.tolist(), strict=True)

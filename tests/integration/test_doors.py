@@ -14,6 +14,8 @@ import pytest
 import requests
 
 from tests.conftest import publish_real_bundles
+from tests.fuzz.generated import fuzz
+from tests.fuzz.table import Table
 from tests.processes import AS_RELAY, TOKEN, Services, post_events, wait_until
 
 TRIP = {"PULocationID": "1", "DOLocationID": "2", "trip_distance": 2.0}
@@ -96,6 +98,13 @@ def test_a_big_body_for_an_unknown_model_is_answered_too(doors: dict[str, Door])
     client.request("POST", "/models/nope/predict", b"x" * (40 << 20), JSON)
     assert client.getresponse().status == 413
     client.close()
+
+
+def test_nothing_that_a_client_sends_is_a_server_s_error_or_left_without_an_answer(doors: dict[str, Door]) -> None:
+    """A few of the requests that `make fuzz` sends by the thousand."""
+    table = Table()
+    fuzz({name: port for name, (port, _) in doors.items()}, 100, 1, table)
+    assert table.wrong == {}, table.text()
 
 
 def test_slow_clients_stop_neither_prediction_nor_monitoring(doors: dict[str, Door]) -> None:

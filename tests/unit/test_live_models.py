@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 from sklearn.preprocessing import FunctionTransformer
 from structlog.testing import capture_logs
@@ -152,6 +153,16 @@ def test_an_answer_that_is_not_finite_is_refused(tmp_path):
     assert predictor.predict([{"trip_distance": 1.0}])[0].prediction == pytest.approx(1e38)
     with pytest.raises(UnpredictableRecord, match="record 1"):
         predictor.predict([{"trip_distance": 1.0}, {"trip_distance": 1e10}])
+
+
+def test_probabilities_that_are_not_finite_are_refused(tmp_path):
+    manifest = publish(tmp_path, "v1").manifest.model_copy(
+        update={"task": "classification", "classes": ("a", "b")}
+    )
+    shares = np.array([[0.5, 0.5], [np.nan, 1.0]])
+    predictor = Predictor(manifest, lambda _columns: (np.array(["a", "b"]), shares))
+    with pytest.raises(UnpredictableRecord, match="record 1"):
+        predictor.predict([{"trip_distance": 1.0}, {"trip_distance": 2.0}])
 
 
 @pytest.fixture
