@@ -46,7 +46,7 @@ def run_command(
 def run_once(settings: Settings, folder: str, parameters: dict[str, Any]) -> "State[Any]":
     """The flow's final state, whether or not a Prefect server is there to record it; raises Fatal."""
     prepare_environment(settings)
-    set_environment_defaults(PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="WARNING")  # the log is for the server
+    set_environment_defaults(PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="CRITICAL")  # the server has the traces
     flow = load_flow(folder)
     if server_answers(settings):
         state: State[Any] = flow(**parameters, return_state=True)
