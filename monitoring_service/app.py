@@ -34,6 +34,7 @@ DOORS: Mapping[str, Door] = {
     "/": READ,
     "/models/<name>/drift": READ,
     "/models/<name>/report": READ,
+    "/key": READ,
     "/docs/runbooks/": READ,
     "/docs/runbooks/<alert>.md": READ,
     "/openapi.json": READ,
@@ -135,6 +136,11 @@ def _add_operator_routes(app: Flask, service: MonitoringService) -> None:
     @app.get("/openapi.json")
     def openapi() -> Response:
         return json_response(specification())
+
+    @app.get("/key")
+    def may_read() -> Response:
+        """What the proxy asks for those who ask nobody themselves."""
+        return json_response({"status": "may read"})
 
     @app.get("/healthz")
     def alive() -> Response:

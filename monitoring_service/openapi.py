@@ -68,6 +68,7 @@ def specification() -> Json:
             "Evidently's report of the current window", page, parameters=of_model, responses=unknown | empty
         ),
         "/": get("The live page", page),
+        "/key": get("Whether the key may read; the proxy asks it"),
         "/docs/runbooks/": get("The list of runbooks", page),
         "/docs/runbooks/{alert}.md": get(
             "What to do about an alert",

@@ -91,12 +91,13 @@ def _prometheus_key(settings: Settings) -> list[Key]:
 
 def require_closed_doors(settings: Settings, keys: KeyRing) -> None:
     """Raise SettingsError where others could use the service without a key, and nobody said that they may."""
-    name = "publish_host" if settings.publish_host else "bind_host"
-    host = getattr(settings, name)
-    if not (keys.closed or settings.allow_open or _is_loopback(host)):
+    name, hosts = "PUBLISH_HOST", settings.publish_host
+    if not hosts:
+        name, hosts = "BIND_HOST", (settings.bind_host,)
+    if not (keys.closed or settings.allow_open or all(map(_is_loopback, hosts))):
         raise SettingsError(
-            f"{name.upper()} {host} lets others in, and no key is asked for: make one (python -m sextant.keys add "
-            "NAME --scope SCOPE), set API_KEYS, or set ALLOW_OPEN=true where only friends can reach it"
+            f"{name} {', '.join(hosts)} lets others in, and no key is asked for: make one (python -m sextant.keys "
+            "add NAME --scope SCOPE), set API_KEYS, or set ALLOW_OPEN=true where only friends can reach it"
         )
 
 

@@ -132,7 +132,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
 
     bind_host: str = Field("127.0.0.1", description="Address that the services listen on")
-    publish_host: str | None = Field(None, description="Where Docker publishes the ports, if it does")
+    publish_host: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated addresses on which Docker publishes the ports, if it does"
+    )
     prediction_workers: int = Field(3, ge=1, le=64, description="Worker processes of the prediction service")
     prediction_port: Port = Field(9696, description="Prediction service")
     relay_port: Port = Field(9697, description="Relay metrics")
@@ -154,7 +156,7 @@ class Settings(BaseSettings):
             raise ValueError("there is no key between the commas; leave it empty to require none")
         return keys
 
-    @field_validator("alert_email_to", "trusted_types", mode="before")
+    @field_validator("alert_email_to", "publish_host", "trusted_types", mode="before")
     @classmethod
     def _split_texts(cls, value: object) -> object:
         return _parts(value) if isinstance(value, str) else value

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shlex
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def test_the_whole_constellation_is_there() -> None:
 
 def test_logs_are_kept_and_keys_are_made_only_on_request() -> None:
     on_request = {name: service["profiles"] for name, service in services().items() if "profiles" in service}
-    assert on_request == {"vector": ["logs"], "loki": ["logs"], "keys": ["keys"]}
+    assert on_request == {"vector": ["logs"], "loki": ["logs"], "keys": ["keys"], "proxy": ["proxy"]}
 
 
 @pytest.mark.parametrize(("name", "service"), SERVICES)
@@ -92,17 +93,69 @@ def test_every_tmpfs_but_tmp_has_an_owner_so_that_a_restart_finds_it_writable(
     assert all("uid=10001" in mount for mount in service["tmpfs"] if mount.startswith("/data"))
 
 
-def test_mongodb_is_reachable_from_the_inside_only() -> None:
+def test_mongodb_is_reachable_from_the_inside_only_by_those_who_use_it_and_with_a_password() -> None:
     mongo = services()["mongo"]
     assert "ports" not in mongo
     assert mongo["networks"] == ["back"]
     assert yaml.safe_load(COMPOSE.read_text())["networks"]["back"] == {"internal": True}
+    users = {"relay", "monitoring", "flows", "mongodb-exporter"}
+    assert {name for name, service in services().items() if "back" in service.get("networks", [])} == users | {
+        "mongo"
+    }
+    assert {
+        name for name, service in services().items() if "MONGODB_URI" in service.get("environment", {})
+    } == users
+    assert mongo["environment"]["MONGO_INITDB_ROOT_PASSWORD"].startswith("${MONGODB_PASSWORD:?")
+
+
+def test_the_command_for_the_env_file_sets_what_has_no_default_and_the_same_password_twice(tmp_path: Path) -> None:
+    example = (ROOT / ".env.example").read_text()
+    (tmp_path / ".env.example").write_text(example)
+    command = "\n".join(line.removeprefix("#   ") for line in example.splitlines() if line.startswith("#   "))
+    subprocess.run(["sh", "-ec", command], cwd=tmp_path, check=True)
+    made = dict(re.findall(r"^([A-Z_]+)=(.*)$", (tmp_path / ".env").read_text(), re.MULTILINE))
+    required = {name for name, rest in VARIABLE.findall(COMPOSE.read_text()) if rest.startswith(":?")}
+    assert required == {"GRAFANA_ADMIN_PASSWORD", "MONGODB_PASSWORD", "MONGODB_URI"}
+    assert all(made[name] for name in required)
+    assert made["MONGODB_URI"] == f"mongodb://sextant:{made['MONGODB_PASSWORD']}@mongo:27017"
+    assert len(made["MONGODB_PASSWORD"]) == 32
+
+
+def test_every_published_port_has_one_of_the_proxy_that_asks_for_a_key_where_nobody_else_does() -> None:
+    compose = services()
+    published = {
+        port.rsplit(":", 2)[1]
+        for name, each in compose.items()
+        if name != "proxy"
+        for port in each.get("ports", [])
+    }
+    assert {port.rsplit(":", 1)[1] for port in compose["proxy"]["ports"]} == {
+        str(int(port) + 10_000) for port in published
+    }
+    assert all(port.startswith("${PROXY_HOST:-127.0.0.1}:") for port in compose["proxy"]["ports"])
+    conf = (ROOT / "deploy" / "proxy" / "nginx.conf").read_text()
+    servers = {
+        re.search(r"listen (\d+) ssl", part)[1]: part for part in conf.split("server {")[1:] if " ssl;" in part
+    }  # type: ignore[index]
+    assert set(servers) == {str(int(port) + 10_000) for port in published}
+    inside = {
+        port.rsplit(":", 2)[1]: (name, port.rsplit(":", 1)[1])
+        for name, each in compose.items()
+        if name != "proxy"
+        for port in each.get("ports", [])
+    }
+    for port, (name, target) in inside.items():
+        part = servers[str(int(port) + 10_000)]
+        assert f"set $program http://{name}:{target};" in part
+        assert ("auth_request /key;" in part) == (name in {"prometheus", "alertmanager"})
+    assert "location = /events { return 404; }" in servers["18085"]
 
 
 def test_every_port_is_published_on_an_address_that_the_operator_chooses() -> None:
-    for service in services().values():
+    for name, service in services().items():
+        host = "PROXY_HOST" if name == "proxy" else "PUBLISH_HOST"
         for port in service.get("ports", []):
-            assert port.startswith("${PUBLISH_HOST:-127.0.0.1}:")
+            assert port.startswith(f"${{{host}:-127.0.0.1}}:")
 
 
 def test_no_password_stands_in_the_files() -> None:
@@ -113,8 +166,9 @@ def test_no_password_stands_in_the_files() -> None:
 
 def test_the_env_example_names_each_variable_that_compose_reads_and_no_other() -> None:
     example = (ROOT / ".env.example").read_text()
-    explained = set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE)) | {"GRAFANA_ADMIN_PASSWORD"}
-    assert "GRAFANA_ADMIN_PASSWORD" in example
+    by_command = {"GRAFANA_ADMIN_PASSWORD", "MONGODB_PASSWORD", "MONGODB_URI"}
+    explained = set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE)) | by_command
+    assert all(name in example for name in by_command)
     read = {name for name, _ in VARIABLE.findall(COMPOSE.read_text())} - {"SEXTANT_TAG"}
     assert explained == read
 
