@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -17,6 +17,8 @@ from prediction_service.outbox_types import SINKS, NewEvent, QueuedEvent, Refuse
 from sextant.contracts.files import sync_folder
 
 REPLACE_SECONDS = 1.0  # between attempts to make a new file
+CHECKPOINT_BYTES = 4 << 20  # about as many as SQLite's own default
+TRANSACTION_BYTES = 12 << 10  # three pages: what a transaction of one small record takes in the log
 log = structlog.get_logger(__name__)
 
 
@@ -34,7 +36,10 @@ class Outbox:
         self._unmeasured_bytes = max_bytes
         self._next_replacement_at = 0.0
         self._opened = 0  # so many files, one after the other
+        self._log_bytes = 0
+        self._committed = self._synced = 0  # transactions
         self._guard = threading.Lock()
+        self._syncing = threading.Lock()
         with self._translated_opening(), ExitStack() as opened:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = SharedLock(path)
@@ -72,12 +77,13 @@ class Outbox:
 
     def close(self) -> None:
         """Close the file."""
-        self._close_file()
-        self._lock.close()
-
-    def _close_file(self) -> None:
+        with suppress(OutboxFull, OutboxUnavailable):  # SQLite would do this too, and hide that it failed
+            with self._lock.held(), self._guard:
+                if not self.replaced and not self._lock.writing_failed:
+                    self._checkpoint()
         self._connection.close()
         os.close(self._log_fd)
+        self._lock.close()
 
     @property
     def replaced(self) -> bool:
@@ -91,31 +97,46 @@ class Outbox:
         """Accept all events or none; when it returns, they are on disk. Raises OutboxFull, OutboxUnavailable."""
         now = time.time()
         rows = [(now, event.kind, event.body) for event in events]
-        with self._synced_transaction():
-            self._unmeasured_bytes += sum(len(event.body) for event in events)
+        size = sum(len(event.body) for event in events)
+        with self._synced_transaction(size):
+            self._unmeasured_bytes += size
             if self._unmeasured_bytes >= self._max_bytes // 1_000:  # the limit may be passed by a thousandth
                 self._refuse_when_full()
             self._connection.executemany("INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", rows)
 
     @contextmanager
-    def _synced_transaction(self) -> Iterator[None]:
-        """A transaction that is on disk when the block ends; raises OutboxUnavailable.
+    def _synced_transaction(self, size: int = 0) -> Iterator[None]:
+        """A transaction of about `size` bytes that is on disk when the block ends; raises OutboxUnavailable.
 
-        The log is forced to disk outside of the lock: while this thread waits for the disk, others commit. SQLite
-        hides an error of its own syncs at a checkpoint, so one of ours follows every change of the file.
+        The log is forced to disk outside of the lock: while this thread waits for the disk, others commit.
         """
-        with self._transaction():
+        with self._transaction(size):
             yield
             opened, log_fd = self._opened, os.dup(self._log_fd)  # another thread may open the next file meanwhile
         try:
-            os.fdatasync(log_fd)
-        except OSError as error:
-            self._lock.writing_failed = True
-            raise OutboxUnavailable(f"the outbox cannot be synced to disk: {error}") from error
+            self._sync(log_fd, self._committed)
         finally:
             os.close(log_fd)
         if self._opened != opened or self.replaced:  # perhaps without this change
             raise OutboxUnavailable("the outbox was replaced")
+
+    def _sync(self, log_fd: int, committed: int) -> None:
+        """Sync so many transactions, one thread at a time: the kernel tells a process only once that it failed.
+
+        Who waited need not sync again if the last sync began after its own change.
+        """
+        with self._syncing:
+            if self._lock.writing_failed:
+                raise OutboxUnavailable("the outbox failed to be written")
+            if self._synced >= committed:
+                return
+            all_so_far = self._committed
+            try:
+                os.fdatasync(log_fd)
+            except OSError as error:
+                self._lock.writing_failed = True
+                raise OutboxUnavailable(f"the outbox cannot be synced to disk: {error}") from error
+            self._synced = all_so_far
 
     def _refuse_when_full(self) -> None:
         used = self._used_bytes()  # dead letters do not count; their bytes are looked at where it matters
@@ -151,7 +172,7 @@ class Outbox:
         """
         reasons = {refusal.seq: refusal.reason for refusal in refused}
         dead = [DeadLetter(sink, event, reasons[event.seq]) for event in events if event.seq in reasons]
-        with self._synced_transaction():
+        with self._synced_transaction(sum(len(event.body) for event in events)):
             if self._queued_from != self._inode:
                 raise OutboxUnavailable("the outbox was replaced")
             self._dead_letters.add(dead)
@@ -246,19 +267,37 @@ class Outbox:
             self._dead_letters.remove(letters)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, size: int = 0) -> Iterator[None]:
         with self._lock.held(), self._guard:
             self._use_sound_file()
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._connection.execute("COMMIT")
+                self._committed += 1
+                self._log_bytes += size + TRANSACTION_BYTES
+                if self._log_bytes >= CHECKPOINT_BYTES:
+                    self._checkpoint()
             except (sqlite3.Error, OSError) as error:
                 self._roll_back()
                 raise self._translated(error) from error
             except BaseException:
                 self._roll_back()
                 raise
+
+    def _checkpoint(self) -> None:
+        """Move the log into the file. SQLite would do it by itself, hide that it failed, and try again.
+
+        After a failure a later success proves nothing (ext4 may have written what it does not find again), and
+        then the log would be overwritten. No room is no failure: nothing was written.
+        """
+        self._log_bytes = 0
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint").fetchone()
+        except sqlite3.Error as error:
+            translated = self._translated(error)
+            if not isinstance(translated, OutboxFull):
+                raise translated from error
 
     def _use_sound_file(self) -> None:
         """Open the file that is in use; make a new one if writing to it failed, or raise OutboxUnavailable."""

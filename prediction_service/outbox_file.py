@@ -125,6 +125,7 @@ def connect(outbox: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # NORMAL: SQLite syncs at checkpoints; append() syncs the log itself, outside of the lock.
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.executescript(SCHEMA)
         connection.executemany("INSERT OR IGNORE INTO cursors (sink) VALUES (?)", [(sink,) for sink in SINKS])
     except sqlite3.DatabaseError:

@@ -2,19 +2,22 @@
 
 import errno
 import os
+import resource
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prediction_service import outbox as outbox_module
 from prediction_service import outbox_recovery
 from prediction_service.errors import OutboxCorrupt, OutboxFull, OutboxUnavailable
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_recovery import Salvaged, recover_if_corrupt
 from prediction_service.outbox_types import SINKS, NewEvent, RefusedEvent
+from tests.processes import wait_until
 
 LIMIT = 10 << 20
 
@@ -67,8 +70,67 @@ def test_a_disk_that_cannot_sync_acknowledges_nothing(outbox, monkeypatch):
         outbox.append(events(1))
 
 
+def test_of_threads_that_wait_for_one_failed_sync_none_acknowledges(outbox, monkeypatch):
+    """The kernel says only once that it lost something, whichever of them asks."""
+    calls = []
+
+    def fail_once(_descriptor: int) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            wait_until(lambda: outbox.lag("mongodb") == 2, "the other thread to commit")
+            raise OSError(errno.EIO, "Input/output error")
+
+    def append(_number: int) -> str:
+        try:
+            outbox.append(events(1))
+        except OutboxUnavailable as error:
+            return str(error)
+        return "acknowledged"
+
+    monkeypatch.setattr(os, "fdatasync", fail_once)
+    with ThreadPoolExecutor(2) as threads:
+        assert "acknowledged" not in set(threads.map(append, range(2)))
+
+
 def test_checkpoints_sync_too(outbox):
     assert outbox._connection.execute("PRAGMA synchronous").fetchone()[0] == 1  # NORMAL, not OFF
+
+
+def test_the_log_is_moved_into_the_file_before_it_grows_long(outbox):
+    for _ in range(40):
+        outbox.append(events(200, size=1_000))
+        outbox.settle("mongodb", outbox.queued("mongodb", 200), [])
+        outbox.settle("monitoring", outbox.queued("monitoring", 200), [])
+    assert outbox.path.with_name("outbox.db-wal").stat().st_size < 8 << 20
+
+
+def test_a_checkpoint_that_fails_is_noticed_and_the_file_is_not_trusted_again(tmp_path, monkeypatch):
+    """SQLite hid it and tried again, and its success then was believed: pages were missing after a power cut."""
+    monkeypatch.setattr(outbox_module, "REPLACE_SECONDS", 0)
+    outbox = Outbox(tmp_path / "outbox.db", 1 << 30)
+    before, acknowledged = outbox._inode, 0
+    with file_size_limit(9 << 20):  # the log stays below it, and the file does not
+        with pytest.raises(OutboxUnavailable):
+            for _ in range(40):
+                outbox.append(events(500, size=1_000))
+                acknowledged += 1
+        assert outbox.path.with_name("outbox.db-wal").stat().st_size < 8 << 20
+        with pytest.raises(OutboxUnavailable, match="no new file can be made"):
+            outbox.append(events(1))
+    outbox.append(events(1))
+    assert outbox._inode != before
+    assert outbox.lag("mongodb") >= 500 * acknowledged + 1
+    outbox.close()
+
+
+@contextmanager
+def file_size_limit(limit: int):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_each_sink_has_a_cursor_of_its_own(outbox):
