@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import HttpCredentials, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
@@ -13,12 +13,18 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 @contextmanager
-def open_page(url: str, *, width: int = 1280, height: int = 900) -> Iterator[tuple[Page, list[str]]]:
-    """A page and the list of all that went wrong on it: console errors, exceptions, requests to elsewhere."""
+def open_page(
+    url: str, *, width: int = 1280, height: int = 900, key: str | None = None
+) -> Iterator[tuple[Page, list[str]]]:
+    """A page and the list of all that went wrong on it: console errors, exceptions, requests to elsewhere.
+
+    `key` is what a person types when the browser asks for a password.
+    """
     wrong: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": width, "height": height})
+        typed = HttpCredentials(username="anyone", password=key) if key else None
+        page = browser.new_page(viewport={"width": width, "height": height}, http_credentials=typed)
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on(

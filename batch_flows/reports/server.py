@@ -15,6 +15,7 @@ from sextant.infrastructure.doors import (
     CHALLENGE,
     OPEN,
     READ,
+    Door,
     Refused,
     admit,
     given_key,
@@ -22,10 +23,11 @@ from sextant.infrastructure.doors import (
     require_closed_doors,
 )
 from sextant.infrastructure.keys import KeyRing
+from sextant.infrastructure.logs import configure_logging
 from sextant.infrastructure.settings import load_settings
 
-DOORS = {"/healthz": OPEN}
-"""All others ask for the scope read."""
+DOORS = {"/healthz": OPEN, f"/{ASSETS}/": OPEN}
+"""All others ask for the scope read. Assets are Evidently's and plotly's; no browser sends a key out of a sandbox."""
 
 IDLE_SECONDS = 30
 WITHOUT_SCRIPTS = (".json", ".txt")
@@ -63,7 +65,7 @@ class ReportsHandler(SimpleHTTPRequestHandler):
 
     def _may_enter(self) -> bool:
         """Whether the door opens; the refusal is sent."""
-        door = DOORS.get(urlsplit(self.path).path, READ) if self.keys.closed else OPEN
+        door = self._door() if self.keys.closed else OPEN
         try:
             if door is not None:
                 admit(self.keys, door, given_key(self.headers["X-API-Key"], self.headers["Authorization"]))
@@ -72,6 +74,11 @@ class ReportsHandler(SimpleHTTPRequestHandler):
             self.send_error(error.status, str(error))
             return False
         return True
+
+    def _door(self) -> Door:
+        """By the file that would be sent, however the path is written."""
+        is_asset = Path(self.directory, ASSETS) in Path(self.translate_path(self.path)).parents
+        return DOORS.get(f"/{ASSETS}/" if is_asset else urlsplit(self.path).path, READ)
 
     def _answer(self, content_type: str, body: bytes) -> None:
         self.send_response(200)
@@ -118,6 +125,7 @@ def main() -> int:
     """Serve until stopped; a wrong setting ends it with one line and code 2."""
     try:
         settings = load_settings()
+        configure_logging("reports", settings.log_level)
         keys = keys_of(settings, for_prometheus=False)
         require_closed_doors(settings, keys)
         server = reports_server(settings.reports_dir, settings.bind_host, settings.reports_port, keys)

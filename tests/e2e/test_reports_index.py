@@ -13,13 +13,14 @@ from sextant.evaluation.drift.calibration import calibrate
 from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdict import as_dicts
-from sextant.infrastructure.keys import KeyRing
+from sextant.infrastructure.keys import Key, KeyRing, digest_of
 from tests.browser import needs_chromium, open_page
 from tests.bundles import make_trips, publish_trips
 from tests.drift_reports import put_report
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 PHONE = 390
+KEY = "the-key-of-anna"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The folder over HTTP, as make reports and compose serve it."""
-    server = reports_server(folder, "127.0.0.1", 0, KeyRing())
+    keys = KeyRing([Key("anna", digest_of(KEY), frozenset({"read"}))])
+    server = reports_server(folder, "127.0.0.1", 0, keys)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -68,10 +70,8 @@ def serving(folder: Path) -> Iterator[str]:
 @pytest.mark.parametrize("way", ["file", "http"])
 def test_from_the_index_to_the_report_that_names_what_drifted(reports: Path, way: str) -> None:
     with serving(reports) as address:
-        with open_page(f"file://{reports}/index.html" if way == "file" else f"{address}/index.html") as (
-            page,
-            wrong,
-        ):
+        folder, key = (f"file://{reports}", None) if way == "file" else (address, KEY)
+        with open_page(f"{folder}/index.html", key=key) as (page, wrong):
             assert "calm" in page.inner_text("body")
             page.locator('a[href="moved.html"]').first.click()
             page.wait_for_selector("text=Drift of moved")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from batch_flows.reports.server import reports_server
 from sextant.contracts.page_policy import DATA, HEADERS, REPORTS
-from sextant.infrastructure.keys import KeyRing
+from sextant.infrastructure.keys import Key, KeyRing, digest_of
 
 
 @pytest.fixture
@@ -24,7 +25,13 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def connection(folder: Path) -> Iterator[HTTPConnection]:
-    with reports_server(folder, "127.0.0.1", 0, KeyRing()) as server:
+    with serving(folder, KeyRing()) as connection:
+        yield connection
+
+
+@contextmanager
+def serving(folder: Path, keys: KeyRing) -> Iterator[HTTPConnection]:
+    with reports_server(folder, "127.0.0.1", 0, keys) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
@@ -67,6 +74,27 @@ def test_before_the_first_report_the_page_says_so_and_no_folder_is_listed(connec
 def test_nothing_else_is_served(connection: HTTPConnection, path: str) -> None:
     response, text = ask(connection, path)
     assert (response.status, "secret" in text, "content" in text) == (404, False, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/healthz", 200),
+        ("/assets/plotly-1.js", 200),
+        ("/assets/", 404),
+        *((path, 401) for path in ("/", "/r.html", "/r.json", "/nowhere", "/assets")),
+        *((f"/assets/{up}/r.html", 401) for up in ("..", "%2e%2e", ".%2E", "x/../..")),
+        *((path, 401) for path in ("//assets/../r.html", "/r.html?/assets/", "/r.html#/assets/x", "/./r.html")),
+    ],
+)
+def test_where_keys_are_asked_for_no_other_spelling_of_a_path_opens_a_report(
+    folder: Path, path: str, status: int
+) -> None:
+    with serving(folder, KeyRing([Key("anna", digest_of("k"), frozenset({"read"}))])) as connection:
+        response, text = ask(connection, path)
+        assert response.status == status
+        assert "content" not in text or status == 200
+        assert ask(connection, path, "HEAD")[0].status in (status, 404)  # /healthz has no file
 
 
 def test_only_reading_is_possible(connection: HTTPConnection) -> None:
