@@ -27,7 +27,7 @@ from sextant.infrastructure.logs import configure_logging
 from sextant.infrastructure.settings import load_settings
 
 DOORS = {"/healthz": OPEN, f"/{ASSETS}/": OPEN}
-"""All others ask for the scope read. Assets are Evidently's and plotly's; no browser sends a key out of a sandbox."""
+"""All others ask for the scope read. Assets are public libraries, and out of a sandbox no browser sends a key."""
 
 IDLE_SECONDS = 30
 WITHOUT_SCRIPTS = (".json", ".txt")
