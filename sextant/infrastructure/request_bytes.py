@@ -5,7 +5,7 @@ import re
 MAX_HEAD_BYTES = 64 << 10
 MAX_CHUNK_LINE_BYTES = 8 << 10
 END_OF_LINE, END_OF_HEAD = b"\r\n", b"\r\n\r\n"
-CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*(\d{1,18})[ \t]*(?=\r\n)", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding[ \t]*:[^\r\n]*chunked", re.IGNORECASE)
 EXPECT = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue", re.IGNORECASE)
 
@@ -74,8 +74,7 @@ class RequestBytes:
         if CHUNKED.search(head):
             self._chunked = True
         else:
-            length = CONTENT_LENGTH.search(head)
-            size = int(length[1]) if length else 0
+            size = max(map(int, CONTENT_LENGTH.findall(head)), default=0)
             if size > self._max_body:
                 raise TooLarge(413)
             self._end = self._body_from + size

@@ -23,7 +23,7 @@ def exchange(port: int, data: bytes) -> bytes | None:
         try:
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:  # it was closed meanwhile; the answer may be there
             pass
         try:
             while piece := client.recv(1 << 20):

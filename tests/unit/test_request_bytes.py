@@ -69,3 +69,11 @@ def test_a_client_may_ask_whether_to_send_its_body() -> None:
     gathered = RequestBytes(LIMIT)
     gathered.feed(HEAD + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n")
     assert (gathered.expects_continue, gathered.whole, gathered.is_post) == (True, False, True)
+
+
+def test_of_two_lengths_which_the_parser_refuses_the_longer_is_awaited() -> None:
+    gathered = RequestBytes(LIMIT)
+    gathered.feed(HEAD + b"Content-Length: 1\r\nContent-Length: 3\r\n\r\nab")
+    assert not gathered.whole
+    gathered.feed(b"c")
+    assert gathered.whole
