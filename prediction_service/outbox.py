@@ -10,11 +10,12 @@ from pathlib import Path
 
 import structlog
 
+from prediction_service.cursors import Cursors
 from prediction_service.dead_letters import DeadLetter, DeadLetters
-from prediction_service.errors import OutboxCorrupt, OutboxFull, OutboxUnavailable
-from prediction_service.outbox_file import SharedLock, connect, finish_replacement, means_damage, replace
+from prediction_service.errors import OutboxFull, OutboxUnavailable
+from prediction_service.outbox_file import SharedLock, connect, finish_replacement, opening, replace, used_bytes
 from prediction_service.outbox_types import SINKS, NewEvent, QueuedEvent, RefusedEvent, SinkCounts
-from sextant.contracts.files import sync_folder
+from sextant.contracts.files import sync_data, sync_folder
 
 REPLACE_SECONDS = 1.0  # between attempts to make a new file
 CHECKPOINT_BYTES = 4 << 20  # about as many as SQLite's own default
@@ -40,7 +41,7 @@ class Outbox:
         self._committed = self._synced = 0  # transactions
         self._guard = threading.Lock()
         self._syncing = threading.Lock()
-        with self._translated_opening(), ExitStack() as opened:
+        with opening(self.path), ExitStack() as opened:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = SharedLock(path)
             opened.callback(self._lock.close)
@@ -51,7 +52,7 @@ class Outbox:
         self._queued_from = self._inode
 
     def _open(self) -> None:
-        with self._translated_opening(), ExitStack() as opened:
+        with opening(self.path), ExitStack() as opened:
             connection = connect(self.path)
             opened.callback(connection.close)
             # While this connection is open the log is never deleted, so its descriptor stays the right one.
@@ -62,18 +63,7 @@ class Outbox:
             opened.pop_all()
         self._connection, self._log_fd = connection, log_fd
         self._opened += 1
-        self._dead_letters = DeadLetters(connection, self.overflow)
-        self._page_size: int = connection.execute("PRAGMA page_size").fetchone()[0]
-
-    @contextmanager
-    def _translated_opening(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            if isinstance(error, sqlite3.Error) and means_damage(error):
-                reason = f"outbox {self.path} cannot be read ({error}); restart the prediction service"
-                raise OutboxCorrupt(reason) from error
-            raise OutboxUnavailable(f"outbox {self.path} cannot be opened: {error}") from error
+        self._cursors, self._dead_letters = Cursors(connection), DeadLetters(connection, self.overflow)
 
     def close(self) -> None:
         """Close the file."""
@@ -132,36 +122,28 @@ class Outbox:
                 return
             all_so_far = self._committed
             try:
-                os.fdatasync(log_fd)
+                sync_data(log_fd)
             except OSError as error:
                 self._lock.writing_failed = True
                 raise OutboxUnavailable(f"the outbox cannot be synced to disk: {error}") from error
             self._synced = all_so_far
 
     def _refuse_when_full(self) -> None:
-        used = self._used_bytes()  # dead letters do not count; their bytes are looked at where it matters
+        used = used_bytes(self._connection)
+        # Dead letters do not count; their bytes are looked at where it matters.
         if used >= self._max_bytes and used - self._dead_letters.bytes_used() >= self._max_bytes:
             self._unmeasured_bytes = self._max_bytes  # so that the next append looks again
             raise OutboxFull(f"the outbox has reached its limit of {self._max_bytes} bytes")
         self._unmeasured_bytes = 0
 
-    def _used_bytes(self) -> int:
-        pages: int = self._connection.execute("PRAGMA page_count").fetchone()[0]
-        free: int = self._connection.execute("PRAGMA freelist_count").fetchone()[0]
-        return (pages - free) * self._page_size
-
     def queued(self, sink: str, limit: int, max_bytes: int = 1 << 62) -> list[QueuedEvent]:
         """The next events for a sink, in the order of their acceptance, up to the one that reaches `max_bytes`."""
         self._queued_from = self._inode
-        query = (
-            "SELECT seq, at, kind, body FROM events "
-            "WHERE seq > (SELECT position FROM cursors WHERE sink = ?) ORDER BY seq LIMIT ?"
-        )
         found: list[QueuedEvent] = []
-        with closing(self._connection.execute(query, (sink, limit))) as rows:  # one left open would pin the log
-            for row in rows:
-                found.append(QueuedEvent(*row))
-                if (max_bytes := max_bytes - len(found[-1].body)) <= 0:
+        with closing(self._cursors.ahead(sink, limit)) as events:
+            for event in events:
+                found.append(event)
+                if (max_bytes := max_bytes - len(event.body)) <= 0:
                     break
         return found
 
@@ -176,57 +158,26 @@ class Outbox:
             if self._queued_from != self._inode:
                 raise OutboxUnavailable("the outbox was replaced")
             self._dead_letters.add(dead)
-            self._connection.execute(
-                "UPDATE cursors SET position = ?, delivered = delivered + ?, dead_lettered = dead_lettered + ? "
-                "WHERE sink = ?",
-                (events[-1].seq, len(events) - len(dead), len(dead), sink),
-            )
-            self._forget_settled()
+            delivered = len(events) - len(dead)
+            self._cursors.move(sink, events[-1].seq, delivered=delivered, dead_lettered=len(dead))
 
     def lag(self, sink: str) -> int:
         """How many accepted events lie past a sink's cursor; cheap at any backlog."""
-        row = self._connection.execute(
-            "SELECT (SELECT COALESCE(MAX(seq), 0) FROM events) - position FROM cursors WHERE sink = ?", (sink,)
-        ).fetchone()
-        return int(row[0])
+        return self._cursors.lag(sink)
 
     def skip_to_newest(self, sink: str, keep: int) -> int:
         """Leave a sink only its newest `keep` events; returns how many were skipped."""
         with self._transaction():
-            counts = self._counts(sink)
-            skipped = max(0, counts.queued - keep)
-            if skipped:
-                self._connection.execute(
-                    "UPDATE cursors SET skipped = skipped + ?, position = "
-                    "(SELECT seq FROM events WHERE seq > position ORDER BY seq LIMIT 1 OFFSET ?) WHERE sink = ?",
-                    (skipped, skipped - 1, sink),
-                )
-                self._forget_settled()
-            return skipped
-
-    def _forget_settled(self) -> None:
-        self._connection.execute(
-            "DELETE FROM events WHERE seq <= (SELECT MIN(position) FROM cursors) "
-            "AND seq < (SELECT MAX(seq) FROM events)"
-        )
+            return self._cursors.skip(sink, keep)
 
     def counts(self) -> dict[str, SinkCounts]:
         """The counts of every sink, from one consistent view of the file."""
         with self._guard:
             self._connection.execute("BEGIN")
             try:
-                return {sink: self._counts(sink) for sink in SINKS}
+                return {sink: self._cursors.counts(sink) for sink in SINKS}
             finally:
                 self._connection.execute("COMMIT")
-
-    def _counts(self, sink: str) -> SinkCounts:
-        row = self._connection.execute(
-            "SELECT (SELECT COALESCE(MAX(seq), 0) FROM events), delivered, "
-            "(SELECT COUNT(*) FROM events WHERE seq > position), dead_lettered, skipped, "
-            "(SELECT at FROM events WHERE seq > position ORDER BY seq LIMIT 1) FROM cursors WHERE sink = ?",
-            (sink,),
-        ).fetchone()
-        return SinkCounts(*row)
 
     def check_writable(self) -> None:
         """Raise OutboxFull or OutboxUnavailable when append() would: it writes, too."""
@@ -239,7 +190,7 @@ class Outbox:
     def bytes_used(self) -> int:
         """Bytes of the file that hold events and dead letters."""
         with self._guard:
-            return self._used_bytes()
+            return used_bytes(self._connection)
 
     @property
     def overflow(self) -> Path:

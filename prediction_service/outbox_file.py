@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from prediction_service.errors import OutboxUnavailable
+from prediction_service.errors import OutboxCorrupt, OutboxUnavailable
 from prediction_service.kernel_queue import KernelQueue
 from prediction_service.outbox_types import SINKS
 from sextant.contracts.files import sync_folder
@@ -113,6 +113,25 @@ class SharedLock:
     @writing_failed.setter
     def writing_failed(self, value: bool) -> None:
         os.pwrite(self._descriptor, FAILED if value else SOUND, 0)
+
+
+@contextmanager
+def opening(outbox: Path) -> Iterator[None]:
+    """What SQLite and the system say of a file that is opened, as OutboxCorrupt or OutboxUnavailable."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        if isinstance(error, sqlite3.Error) and means_damage(error):
+            reason = f"outbox {outbox} cannot be read ({error}); restart the prediction service"
+            raise OutboxCorrupt(reason) from error
+        raise OutboxUnavailable(f"outbox {outbox} cannot be opened: {error}") from error
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of the file that hold something."""
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+    return int((pages - free) * size)
 
 
 def connect(outbox: Path) -> sqlite3.Connection:
