@@ -1,8 +1,12 @@
 """kill -9 of any process under load loses no acknowledged prediction and doubles none."""
 
+import json
 import os
 import signal
+import socket
 import threading
+from contextlib import ExitStack
+from functools import partial
 
 import requests
 from prometheus_client.parser import text_string_to_metric_families
@@ -136,6 +140,27 @@ def test_a_frozen_process_that_holds_the_outbox_stops_no_request_for_good(servic
         ready = requests.get(f"{services.prediction_url}/readyz", timeout=60)
         assert (ready.status_code, "outbox" in ready.text) == (503, True)
     assert requests.post(f"{services.prediction_url}/predict", json=TRIP, timeout=60).ok
+    with lock.held():
+        refused = [
+            answer for answer in at_once(services.ports["prediction"], 200) if b"requests are waiting" in answer
+        ]
+    assert len(refused) >= 50
+    assert all(answer.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: " in answer for answer in refused)
+
+
+def at_once(port: int, count: int) -> list[bytes]:
+    """The answers to so many requests, whose last bytes come at the same moment."""
+    body = json.dumps(TRIP).encode()
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    request = head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    with ExitStack() as stack:
+        address = ("127.0.0.1", port)
+        clients = [stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(count)]
+        for client in clients:
+            client.sendall(request[:-1])
+        for client in clients:
+            client.sendall(request[-1:])
+        return [b"".join(iter(partial(client.recv, 65_536), b"")) for client in clients]
 
 
 def test_workers_that_start_while_the_outbox_is_held_wait_for_it(services):
