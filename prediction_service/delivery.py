@@ -16,6 +16,7 @@ BATCH_SIZE = 500
 BATCH_BYTES = 4 << 20
 """Where a batch of large events ends: as BSON and as Python objects it takes several times as much memory."""
 
+MOST_HALVINGS = 6  # down to 7 events or 64 KiB, which is one event of the greatest size
 POLL_SECONDS = 0.1
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 10.0
@@ -77,7 +78,9 @@ class Delivery:
         if self._max_backlog is not None and outbox.lag(self._sink.name) > self._max_backlog:
             skipped = outbox.skip_to_newest(self._sink.name, self._max_backlog)
             log.warning("skipped ahead", sink=self._sink.name, skipped=skipped)
-        events = outbox.queued(self._sink.name, BATCH_SIZE, BATCH_BYTES)
+        halved = min(self._failures, MOST_HALVINGS)  # a sink that does not manage a batch in time may manage half
+        count, size = BATCH_SIZE >> halved, BATCH_BYTES >> halved
+        events = outbox.queued(self._sink.name, count, size)
         if not events:
             return POLL_SECONDS
         refused = self._sink.deliver(events)
@@ -87,13 +90,12 @@ class Delivery:
         if self._failures:
             log.info("delivery works again", sink=self._sink.name, after_failures=self._failures)
             self._failures = 0
-        return 0.0 if _is_full(events) else POLL_SECONDS
+        return 0.0 if len(events) == count or _bytes(events) >= size else POLL_SECONDS
 
     def _backoff(self) -> float:
         longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(self._failures - 1, 10))
         return longest * (0.5 + 0.5 * self._jitter())
 
 
-def _is_full(events: Sequence[QueuedEvent]) -> bool:
-    """Whether more events may be waiting."""
-    return len(events) == BATCH_SIZE or sum(len(event.body) for event in events) >= BATCH_BYTES
+def _bytes(events: Sequence[QueuedEvent]) -> int:
+    return sum(len(event.body) for event in events)

@@ -79,6 +79,21 @@ def test_a_sink_that_is_away_gets_the_same_events_later_and_is_asked_ever_less_o
     assert delivery.step(outbox) == FIRST_BACKOFF_SECONDS
 
 
+def test_a_sink_that_does_not_manage_a_batch_in_time_gets_smaller_ones(outbox):
+    class SlowSink(FakeSink):
+        def deliver(self, events):
+            if len(events) > 100:
+                raise SinkUnavailable("timed out")
+            return super().deliver(events)
+
+    sink = SlowSink()
+    fill(outbox, BATCH_SIZE)
+    delivery = make_delivery(outbox, sink)
+    pauses = [delivery.step(outbox) for _ in range(4)]
+    assert pauses[2] > pauses[1] > pauses[0] > pauses[3] == 0.0  # the last was a full one of its size
+    assert sink.taken == list(range(1, (BATCH_SIZE >> 3) + 1))
+
+
 def test_jitter_spreads_the_retries(outbox):
     sink = FakeSink()
     sink.away = True
