@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -352,11 +353,16 @@ def test_threads_share_an_outbox(outbox):
 
 
 def test_what_was_written_to_a_file_that_another_thread_replaced_is_not_acknowledged(outbox, monkeypatch):
+    another = threading.Thread(target=outbox.check_writable)
+
     def replaced_by_another_thread(_descriptor):
         monkeypatch.undo()
         outbox._lock.writing_failed = True
-        outbox.check_writable()
+        first = outbox._opened
+        another.start()
+        wait_until(lambda: outbox._opened > first, "the new file to be in use")
 
     monkeypatch.setattr(os, "fdatasync", replaced_by_another_thread)
     with pytest.raises(OutboxUnavailable, match="replaced"):
         outbox.append([NewEvent("prediction", b"{}")])
+    another.join()
