@@ -64,6 +64,15 @@ def free_port() -> int:
 @contextmanager
 def server(command: list[str], port: int, **environment: str) -> Iterator[str]:
     """Run a server until the block ends; gives its URL once it answers."""
+    with server_process(command, port, **environment) as (url, _):
+        yield url
+
+
+@contextmanager
+def server_process(
+    command: list[str], port: int, **environment: str
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """The same, with its process."""
     process = subprocess.Popen(
         command,
         cwd=environment.get("PYTHONPATH"),
@@ -79,7 +88,7 @@ def server(command: list[str], port: int, **environment: str) -> Iterator[str]:
                 break
             except requests.RequestException:
                 time.sleep(0.1)
-        yield url
+        yield url, process
     finally:
         process.terminate()
         process.wait(30)
@@ -154,22 +163,25 @@ def start_arms(stack: ExitStack, folder: Path, arguments: argparse.Namespace) ->
         "benchmarks.serving:echo_app()",
     ]
     urls = {"echo": stack.enter_context(server(echo, port, **same))}
-    urls["sextant"] = prediction_service(stack, folder / "now", Path.cwd(), arguments, **same)
+    models = arguments.models_dir
+    urls["sextant"] = stack.enter_context(started(folder / "now", Path.cwd(), models, **same))[0]
     if arguments.before:
-        urls["before"] = prediction_service(stack, folder / "before", arguments.before, arguments)
+        urls["before"] = stack.enter_context(started(folder / "before", arguments.before, models))[0]
     return urls
 
 
-def prediction_service(
-    stack: ExitStack, folder: Path, checkout: Path, arguments: argparse.Namespace, **more: str
-) -> str:
-    """Start the prediction service of a checkout with an outbox of its own; gives its URL."""
+@contextmanager
+def started(
+    folder: Path, checkout: Path, models_dir: Path, **more: str
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """The prediction service of a checkout with an outbox of its own: its URL and its process."""
     folder.mkdir()
-    (folder / "models").symlink_to(arguments.models_dir.resolve())
+    (folder / "models").symlink_to(models_dir.resolve())
     port = free_port()
     settings = {"DATA_DIR": str(folder), "PREDICTION_PORT": str(port), "OUTBOX_MAX_BYTES": str(8 << 30)}
     command = [sys.executable, "-m", "prediction_service"]
-    return stack.enter_context(server(command, port, PYTHONPATH=str(checkout.resolve()), **more, **settings))
+    with server_process(command, port, PYTHONPATH=str(checkout.resolve()), **more, **settings) as found:
+        yield found
 
 
 def report(rounds: dict[str, list[Round]]) -> None:

@@ -294,3 +294,8 @@ def test_the_build_context_lets_in_what_the_dockerfiles_copy() -> None:
     for path in DOCKERFILES:
         for copied in re.findall(r"^COPY ([\w./]+) ", path.read_text(), re.MULTILINE):
             assert any(f"{copied}/".startswith(f"{name}/") for name in allowed), copied
+
+
+@pytest.mark.parametrize(("name", "service"), SERVICES)
+def test_no_service_may_take_all_memory_of_the_machine(name: str, service: dict[str, Any]) -> None:
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
