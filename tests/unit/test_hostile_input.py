@@ -38,7 +38,6 @@ from tests.health import START, WINDOW, history, report, week
 from tests.hostile import HOSTILE, assert_same_structure
 from tests.unit.test_batch_compare_models import manifest, regression
 
-HARMLESS = "harmless"
 hostile = pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 Page = Callable[[str, Path], str]
 
@@ -116,12 +115,20 @@ def drift_head(value: str, _: Path) -> str:
     )
 
 
+PAGES = (live, index, health, comparison, drift_head)
+
+
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory: pytest.TempPathFactory) -> dict[Page, str]:
+    return {page: page("harmless", tmp_path_factory.mktemp(page.__name__)) for page in PAGES}
+
+
 @hostile
-@pytest.mark.parametrize("page", [live, index, health, comparison, drift_head], ids=lambda page: page.__name__)
-def test_what_is_hostile_stays_text_on_every_page(page: Page, value: str, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    assert_same_structure(page(value, tmp_path), page(HARMLESS, other))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)
+def test_what_is_hostile_stays_text_on_every_page(
+    page: Page, value: str, tmp_path: Path, harmless: dict[Page, str]
+) -> None:
+    assert_same_structure(page(value, tmp_path), harmless[page])
 
 
 @hostile
