@@ -159,6 +159,9 @@ def replace(outbox: Path) -> None:
     Whoever calls holds the lock, and may try again. A copy is opened, not the file: SQLite then checks the log's
     checksums and takes what was written without a gap, which holds everything that was ever acknowledged.
     """
+    if is_being_replaced(outbox):  # by a process that was killed: what stands in its place is no longer whole
+        finish_replacement(outbox)
+        return
     copy = _beside(outbox, ".copy")
     try:
         for part in ("", "-wal"):

@@ -127,6 +127,23 @@ def test_a_process_that_ends_while_the_new_file_is_put_in_place_loses_nothing(ou
     finish_replacement(outbox.path)  # nothing to do
 
 
+@pytest.mark.parametrize("removed", [(), ("-wal",), ("-wal", "-shm"), ("-wal", "-shm", "")])
+def test_who_lives_on_goes_on_where_one_was_killed_that_put_the_new_file_in_place(
+    outbox: Outbox, disk: Disk, removed: tuple[str, ...]
+) -> None:
+    other = Outbox(outbox.path, LIMIT)
+    acknowledged = accepted(outbox, b"1", b"2")
+    disk.failing = True
+    accepted(outbox, b"3")
+    disk.failing = False
+    outbox._connection.execute("VACUUM INTO ?", (str(outbox.path.with_name("outbox.db.new")),))
+    for part in removed:
+        outbox.path.with_name(f"outbox.db{part}").unlink()
+    acknowledged += accepted(other, b"4")
+    assert b"4" in acknowledged
+    assert set(acknowledged) <= set(queued(other)) == set(queued(Outbox(outbox.path, LIMIT)))
+
+
 def test_a_half_made_file_is_of_no_consequence(outbox: Outbox) -> None:
     acknowledged = accepted(outbox, b"1")
     outbox.path.with_name("outbox.db.building").write_bytes(b"half")
