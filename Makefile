@@ -5,7 +5,7 @@ SOURCE ?= auto
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up status down test unit statistics integration e2e fuzz lint format lock bench reports clean
+.PHONY: help setup demo up status down test unit statistics integration e2e fuzz lint format lock bench chaos reports clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ lock: $(READY) ## compile requirements.lock and the set of each service
 
 bench: $(READY) ## the serving benchmark (needs wrk and a trained model)
 	@$(BIN)/python -m benchmarks.serving
+
+CHAOS_SECONDS ?= 120
+chaos: $(READY) ## faults at random under load, then the proof that nothing was lost (CHAOS_SECONDS, SEED)
+	@$(BIN)/python -m chaos --seconds "$(CHAOS_SECONDS)" $(if $(SEED),--seed "$(SEED)")
 
 DATA_DIR ?= data
 REPORTS_PORT ?= 8080
