@@ -48,11 +48,22 @@ class Outcome:
     counts: Mapping[str, int]
     ended_unasked: Mapping[str, Sequence[int]]
     checks: Sequence[Check]
+    timeline: Sequence["Done"] = ()
 
     @property
     def holds(self) -> bool:
         """Whether every check holds."""
         return all(check.holds for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A fault that was tried: when it began and how long it took, in seconds, and whether it happened."""
+
+    fault: str
+    at: float
+    took: float
+    happened: bool
 
 
 @dataclass
@@ -63,7 +74,9 @@ class Saboteurs:
     seed: int
     faults: Sequence[Fault]
     done: Counter[str] = field(default_factory=Counter)
+    timeline: list[Done] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
     threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> None:
@@ -79,13 +92,16 @@ class Saboteurs:
             self.site.pause(random.uniform(LONGEST_PAUSES[lane] / 4, LONGEST_PAUSES[lane]))
             if self.site.stopping.is_set():
                 return
+            at, happened = time.monotonic(), False
             try:
-                if fault.inject(self.site, random):
-                    self.done[fault.name] += 1
+                happened = fault.inject(self.site, random)
                 if lane == "disk":
                     heal(self.site)
             except Exception as error:  # noqa: BLE001  the run goes on, and fails in the end
                 self.problems.append(f"the fault {fault.name!r} failed: {error!r}")
+            self.done[fault.name] += happened
+            took = time.monotonic() - at
+            self.timeline.append(Done(fault.name, round(at - self.began, 2), round(took, 2), happened))
 
     def stop(self, seconds: float = 60.0) -> None:
         """No new fault; those under way are ended."""
@@ -113,13 +129,14 @@ def run(folder: Path, seed: int, seconds: float, say: Say) -> Outcome:
         return Outcome(
             seed=seed,
             seconds=seconds,
-            faults=dict(saboteurs.done),
+            faults={name: times for name, times in saboteurs.done.items() if times},
             skipped=skipped,
             predictions=kinds["prediction"],
             targets=kinds["target"],
             counts=dict(ledger.counts),
             ended_unasked={name: program.ended_unasked for name, program in site.programs.items()},
             checks=check_all(obligations, found),
+            timeline=sorted(saboteurs.timeline, key=lambda done: done.at),
         )
 
 
