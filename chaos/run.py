@@ -31,6 +31,8 @@ MODEL = "taxi"
 ROWS = 2_000
 WINDOW_ROWS = 4_000
 PROGRESS_SECONDS = 10.0
+ACKNOWLEDGED_BETWEEN = 20
+LONGEST_OUTAGE_SECONDS = 15.0
 ANSWER_SECONDS, DRAIN_SECONDS, FRESH_SECONDS, WINDOW_SECONDS = 180.0, 180.0, 60.0, 180.0
 Say = Callable[[str], None]
 
@@ -71,6 +73,7 @@ class Saboteurs:
     """One thread for each lane of faults."""
 
     site: Site
+    ledger: Ledger
     seed: int
     faults: Sequence[Fault]
     done: Counter[str] = field(default_factory=Counter)
@@ -89,7 +92,7 @@ class Saboteurs:
     def _run(self, lane: str) -> None:
         random = Random(f"{self.seed} {lane}")
         for fault in deal([fault for fault in self.faults if fault.lane == lane], random):
-            self.site.pause(random.uniform(LONGEST_PAUSES[lane] / 4, LONGEST_PAUSES[lane]))
+            self._let_it_work(random.uniform(LONGEST_PAUSES[lane] / 4, LONGEST_PAUSES[lane]))
             if self.site.stopping.is_set():
                 return
             at, happened = time.monotonic(), False
@@ -102,6 +105,12 @@ class Saboteurs:
             self.done[fault.name] += happened
             took = time.monotonic() - at
             self.timeline.append(Done(fault.name, round(at - self.began, 2), round(took, 2), happened))
+
+    def _let_it_work(self, seconds: float) -> None:
+        """Until something is acknowledged again: a fault that meets a site that is down shows little."""
+        self.site.pause(seconds)
+        enough = len(self.ledger) + ACKNOWLEDGED_BETWEEN
+        wait_until(lambda: len(self.ledger) >= enough or self.site.stopping.is_set(), LONGEST_OUTAGE_SECONDS)
 
     def stop(self, seconds: float = 60.0) -> None:
         """No new fault; those under way are ended."""
@@ -121,7 +130,7 @@ def run(folder: Path, seed: int, seconds: float, say: Say) -> Outcome:
         faults, skipped = possible_faults(site, clients)
         for name, reason in skipped.items():
             say(f"skipped: {name} ({reason})")
-        saboteurs = Saboteurs(site, seed, faults)
+        saboteurs = Saboteurs(site, ledger, seed, faults)
         disturb(clients, saboteurs, ledger, seconds, say)
         found = gather(site, ledger, rows, seed, say)
         obligations = ledger.obligations()

@@ -9,8 +9,8 @@ from chaos.site import Site
 Inject = Callable[[Site, Random], bool]
 """Does it, waits, ends it; whether it happened (a process may have been down already)."""
 
-LONGEST_PAUSES = {"processes": 4.0, "network": 3.0, "disk": 6.0}
-"""By lane, seconds between two faults, in which the site may recover a little or not.
+LONGEST_PAUSES = {"processes": 3.0, "network": 2.0, "disk": 3.0}
+"""By lane, seconds between two faults, and then until the site works, however little.
 
 Faults of one lane come one after the other; those of different lanes at the same time.
 """
