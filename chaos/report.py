@@ -9,9 +9,9 @@ from chaos.run import Outcome
 
 def table(outcome: Outcome) -> str:
     """Everything, in lines for a terminal."""
-    lines = ["", f"{'fault':<58}{'times':>8}"]
-    lines += [f"{name:<58}{times:>8,}" for name, times in sorted(outcome.faults.items())]
-    lines += [f"{'in all':<58}{sum(outcome.faults.values()):>8,}   of {len(outcome.faults)} kinds", ""]
+    lines = ["", f"{'fault':<62}{'times':>8}"]
+    lines += [f"{name:<62}{times:>8,}" for name, times in sorted(outcome.faults.items())]
+    lines += [f"{'in all':<62}{sum(outcome.faults.values()):>8,}   of {len(outcome.faults)} kinds", ""]
     lines += [f"skipped: {name} ({reason})" for name, reason in outcome.skipped.items()]
     lines.append(
         f"acknowledged: {outcome.predictions:,} predictions and {outcome.targets:,} targets, in "
@@ -23,9 +23,9 @@ def table(outcome: Outcome) -> str:
         for name, codes in outcome.ended_unasked.items()
         if codes
     ]
-    lines += ["", f"{'check':<58}{'violations':>10}"]
+    lines += ["", f"{'check':<62}{'violations':>10}"]
     for check in outcome.checks:
-        lines.append(f"{check.name:<58}{check.violations:>10,}")
+        lines.append(f"{check.name:<62}{check.violations:>10,}")
         lines += [f"    {example}" for example in check.examples]
     lines += [
         "",

@@ -12,9 +12,9 @@ from sextant.traffic.client import Client, Outage, Reply
 from sextant.traffic.rows import Traffic
 
 FOREVER = 1e9
-LONGEST_LIST = 40
+LONGEST_LIST = 100
 PAUSES = {"single": 0.02, "list": 0.25, "feedback": 0.15, "poison": 0.5}
-FEEDBACK_AT_ONCE = 30
+FEEDBACK_AT_ONCE = 60
 Record = dict[str, Any]
 
 POISON: tuple[tuple[str, Callable[[Record], object], frozenset[int]], ...] = (
