@@ -75,6 +75,11 @@ def drained(site: Site) -> bool:
     return bool(found) and not any(account.queued for account in found)
 
 
+def waiting(site: Site) -> int:
+    """How many events wait for a sink."""
+    return sum(account.queued for account in accounts(site))
+
+
 def dead_letters(site: Site) -> list[DeadLetter]:
     """All dead letters, as an operator exports them."""
     file = site.folder / "dead-letters.jsonl"
