@@ -160,9 +160,16 @@ class ModelMonitor:
         self._history: deque[WindowEvaluation] = deque(maxlen=HISTORY)
 
     def ingest(
-        self, predictions: Sequence[Prediction], targets: Sequence[Target], now: datetime
+        self,
+        predictions: Sequence[Prediction],
+        targets: Sequence[Target],
+        now: datetime,
+        *,
+        recorded: bool = False,
     ) -> Counter[Added]:
         """Add events to the window, with the lock held for moments only; says what became of them.
+
+        Those that are on record, in MongoDB, take the place of what came live under their ids.
 
         One from the future would keep its place until then, and the rows of the present out, so it stays outside,
         and leaves the window if the clock was set back since; a refill takes it once its time has come.
@@ -175,7 +182,8 @@ class ModelMonitor:
         became: Counter[Added] = Counter({Added.IN_FUTURE: ahead} if ahead else {})
         for start in range(0, len(made), INGEST_CHUNK):
             with self._lock:
-                became.update(map(self._window.add_prediction, made[start : start + INGEST_CHUNK]))
+                add = self._window.add_recorded if recorded else self._window.add_prediction
+                became.update(map(add, made[start : start + INGEST_CHUNK]))
         for start in range(0, len(arrived), INGEST_CHUNK):
             with self._lock:
                 became.update(map(self._window.add_target, arrived[start : start + INGEST_CHUNK]))

@@ -71,7 +71,7 @@ class Refill:
             self._add(monitor, _usable(monitor, predictions), _usable(monitor, targets.values()))
 
     def _add(self, monitor: ModelMonitor, predictions: Sequence[Prediction], targets: Sequence[Target]) -> None:
-        became = monitor.ingest(predictions, targets, self._clock())
+        became = monitor.ingest(predictions, targets, self._clock(), recorded=True)
         if became[Added.ACCEPTED] or monitor.name not in self._done:
             log.info("window refilled", model=monitor.name, events=became[Added.ACCEPTED])
         self._done.add(monitor.name)

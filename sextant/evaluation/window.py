@@ -1,6 +1,6 @@
 """The sliding window of one model: a value that depends on which events came, not on how they were batched."""
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -85,6 +85,21 @@ class Window:
             self._evict()
         self.revision += 1
         return Added.ACCEPTED
+
+    def add_recorded(self, prediction: Prediction) -> Added:
+        """Take a prediction as it is on record, also in place of one that came under its id at another time.
+
+        A request that is sent again is answered again, and the record may hold the other answer.
+        """
+        identifier = prediction.prediction_id
+        held = self._predictions.get(identifier)
+        if held is None or held.created_at == prediction.created_at:
+            return self.add_prediction(prediction)
+        del self._order[bisect_left(self._order, (held.created_at, identifier))]
+        if target := self._targets.get(identifier):
+            self._early[identifier] = target
+        self._forget(identifier)
+        return self.add_prediction(prediction)
 
     def add_target(self, target: Target) -> Added:
         """Join a target to its prediction, or keep it for one that may still come; the newest one counts."""

@@ -158,6 +158,16 @@ def test_an_event_that_reached_only_mongodb_is_picked_up_before_long(settings: S
     assert harness.drift()["window"]["rows"] == 70
 
 
+def test_a_row_that_mongodb_has_at_another_time_is_taken_from_there(settings: Settings) -> None:
+    """Its first answer reached monitoring alone before a power cut; the retry was answered anew."""
+    stored = predictions_from(make_trips(50), start=NOW - timedelta(minutes=20))
+    harness = Harness(settings, FakeStore(stored))
+    harness.post(body_of(predictions_from(make_trips(50), start=NOW - timedelta(minutes=30))))
+    harness.service.refill.run()
+    rows = harness.monitor().snapshot().rows
+    assert (len(rows.predictions), rows.start) == (50, NOW - timedelta(minutes=20))
+
+
 def test_rows_dated_in_the_future_keep_no_row_of_the_present_out(settings: Settings) -> None:
     """The window holds 300: as many from the future, live and stored, once filled it for good."""
     ahead = predictions_from(make_trips(300), start=NOW + timedelta(days=1), prefix="ahead")

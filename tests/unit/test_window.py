@@ -114,6 +114,18 @@ def test_a_window_without_anything_from_the_future_stays_as_it_is() -> None:
     assert (len(window), window.revision) == (1, revision)
 
 
+def test_the_answer_that_is_on_record_takes_the_place_of_another_one_to_the_same_request() -> None:
+    window = filled([prediction(1), prediction(2), prediction(3), target(1)], size=3)
+    again = prediction(1, at=NOON + timedelta(seconds=9))
+    assert window.add_prediction(again) is Added.DUPLICATE
+    assert window.add_recorded(again) is Added.ACCEPTED
+    assert ids(window) == ["p00002", "p00003", "p00001"]
+    assert window.rows("v1").targets == {"p00001": target(1)}
+    revision = window.revision
+    assert window.add_recorded(again) is Added.DUPLICATE
+    assert (len(window), window.revision) == (3, revision)
+
+
 def test_rows_of_another_version_are_counted_and_not_mixed_in() -> None:
     window = filled(
         [prediction(1, version="v1"), prediction(2, version="v2"), prediction(3, version="v2")], size=5
