@@ -9,7 +9,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -55,6 +55,11 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _max_body(self) -> int:
         return int(self.wsgi.config["MAX_CONTENT_LENGTH"])
 
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """The threads for work; health checks, metrics and pages have others, which no work keeps waiting."""
+        self._readers = ThreadPoolExecutor(self.cfg.threads)
+        return ThreadPoolExecutor(self.cfg.threads)
+
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection."""
         try:
@@ -98,18 +103,20 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _hand_over(self, conn: TConn) -> None:
         self._forget(conn)
-        if self._working >= self.cfg.threads + MAX_WAITING and conn.sock.request.is_post:
+        asks_for_work = conn.sock.request.is_post
+        if asks_for_work and self._working >= self.cfg.threads + MAX_WAITING:
             if count_refused := self.wsgi.extensions.get("count_refused"):
                 count_refused(conn.sock.request.path)
             self._refuse(conn, 503, f"{MAX_WAITING} requests are waiting already; nothing was stored")
             return
-        self._working += 1
+        self._working += asks_for_work
         conn.sock.give()
-        super().enqueue_req(conn)
+        done = (self.tpool if asks_for_work else self._readers).submit(self.handle, conn)
+        done.add_done_callback(partial(self.method_queue.defer, self._handled, conn, asks_for_work))
 
-    def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
+    def _handled(self, conn: TConn, was_work: bool, fs: "Future[Any]") -> None:
         """A thread is done with a request; the connection is closed or kept when the client has its response."""
-        self._working -= 1
+        self._working -= was_work
         self._finish_sending(conn, fs)
 
     def _finish_sending(self, conn: TConn, fs: "Future[Any]") -> None:
@@ -121,7 +128,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         if conn.sock.surplus and not fs.cancelled() and not fs.exception() and fs.result():
             self.enqueue_req(conn)
         else:
-            super().finish_request(conn, fs)
+            self.finish_request(conn, fs)
 
     def _refuse_size(self, conn: TConn, error: TooLarge) -> None:
         too_long = f"the body is longer than {self._max_body:,} bytes, the limit for a request"

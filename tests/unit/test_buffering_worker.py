@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -36,7 +35,7 @@ class Server:
         config.set("worker_connections", 40)
         self.worker = BufferingWorker(0, os.getpid(), [self.listener], None, 30, config, Logger(config))
         self.worker.wsgi = self._app()
-        self.worker.tpool = ThreadPoolExecutor(1)
+        self.worker.tpool = self.worker.get_thread_pool()
         self.worker.poller = selectors.DefaultSelector()
         queue = self.worker.method_queue
         queue.init()
@@ -102,6 +101,7 @@ class Server:
         self.worker.murder_keepalived(force=True)
         assert self.worker.nr_conns == 0
         self.worker.tpool.shutdown()
+        self.worker._readers.shutdown()
         self.worker.poller.close()
         self.worker.method_queue.close()
         self.worker.tmp.close()
@@ -176,10 +176,8 @@ def test_more_work_than_may_wait_is_refused_at_once_and_what_is_asked_of_the_ser
     assert b"\r\nRetry-After: " in answer
     assert body_of(answer)["status"] == 503
     assert server.refused == ["/echo"]
-    asking = server.client(GET % b"nowhere")
-    server.until(lambda: server.worker._working == 4)
+    assert server.answer(server.client(GET % b"nowhere")).startswith(b"HTTP/1.1 404 ")
     server.release.set()
-    assert server.answer(asking).startswith(b"HTTP/1.1 404 ")
     assert all(server.answer(client, b"True") for client in working)
 
 
