@@ -41,7 +41,7 @@ def prepare(settings: Settings) -> Path:
         )
     with closing(Outbox(settings.outbox_file, settings.outbox_max_bytes)):
         pass  # it can be opened, and is there before the workers come
-    return make_metrics_folder(settings)
+    return make_metrics_folder(settings).path
 
 
 def main() -> None:
