@@ -13,6 +13,7 @@ from sextant.contracts.schema import Feature, Task
 from sextant.evaluation.drift import multivariate, null_scores
 from sextant.evaluation.drift.calibration import calibrate_column, calibrate_segments
 from sextant.evaluation.drift.multivariate import DomainClassifier
+from sextant.evaluation.drift.scorers import scorer_of
 from sextant.evaluation.drift.stat_tests import drift_score
 from sextant.evaluation.frames import conform
 from sextant.evaluation.performance.error_growth import Moments, measure_performance_degradation
@@ -34,6 +35,26 @@ def test_undrifted_windows_of_a_column_alarm_about_as_rarely_as_stated() -> None
     windows = [pd.Series(random.choice(rest, 300, replace=False)) for _ in range(400)]
     alarms = sum(drift_score(DISTANCE, reference, window) > thresholds.at(300) for window in windows)
     assert 4 <= alarms <= 44
+
+
+@pytest.mark.parametrize("categories", [5, 500])
+def test_undrifted_windows_of_many_rare_categories_alarm_about_as_rarely_as_stated(
+    categories: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # At a rate of 0.05, 6 of 120 windows are expected; half as large as the reference, whose tail is long.
+    monkeypatch.setattr(null_scores, "RESAMPLES", 200)
+    weights = 1 / np.arange(1, categories + 1) ** 1.5
+    random, zone = np.random.default_rng(5), Feature(name="zone", kind="categorical")
+
+    def draw(rows: int) -> pd.Series:
+        return pd.Series(random.choice(categories, rows, p=weights / weights.sum()).astype(str))
+
+    alarms = 0
+    for _ in range(4):
+        reference = draw(2_000)
+        threshold = calibrate_column(zone, reference, 0.05, random).at(1_000)
+        alarms += sum(scorer_of(zone, reference).score(draw(1_000)) > threshold for _ in range(30))
+    assert alarms <= 18
 
 
 def test_undrifted_segments_alarm_about_as_rarely_as_stated(

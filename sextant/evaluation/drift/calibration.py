@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.interpolate import PchipInterpolator
 
 from sextant.contracts.schema import Feature
-from sextant.evaluation.drift.null_scores import null_severities
+from sextant.evaluation.drift.null_scores import null_severities, reference_exponent, sampling_noise
 from sextant.evaluation.drift.severity import P_VALUE_METHODS, from_noise_scale, score_at, severity, to_noise_scale
 from sextant.evaluation.drift.stat_tests import PERMUTATION_METHODS, Floats, method_of
 
@@ -44,14 +44,20 @@ class ColumnThresholds:
         return self._distance(rows)
 
     def _distance(self, rows: int) -> float:
-        """Distances shrink with the sampling noise of both sides, nearly along a line in double logarithms."""
-        noise = [math.log(_noise(size, self.reference_rows)) for size in reversed(self.sizes)]
-        here = math.log(_noise(rows, self.reference_rows))
+        """Distances shrink with the sampling noise of both sides, nearly along a line in double logarithms.
+
+        Beyond the largest size the line goes on, no steeper than noise shrinks.
+        """
+        noise = [math.log(sampling_noise(size, self.reference_rows)) for size in reversed(self.sizes)]
+        here = math.log(sampling_noise(rows, self.reference_rows))
         inside = min(max(here, noise[0]), noise[-1])
         heights = [math.log(to_noise_scale(self.method, severity)) for severity in reversed(self.severities)]
         # Bent for columns with many categories: a straight line would be 1 % low, a third more false alarms.
         height = float(PchipInterpolator(noise, heights)(inside)) if len(noise) > 1 else float(heights[0])
-        return from_noise_scale(self.method, math.exp(height + here - inside))
+        slope = 1.0
+        if here < inside and len(noise) > 1:
+            slope = min(max((heights[1] - heights[0]) / (noise[1] - noise[0]), 0.0), 1.0)
+        return from_noise_scale(self.method, math.exp(height + slope * (here - inside)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,11 @@ def calibrate_column(
     thresholds = [_threshold(null_severities(column, reference, size, random), rate, floor) for size in sizes]
     if method not in P_VALUE_METHODS:
         # The resampled window was held against the remaining rows, the real one is against all of them.
-        noise = [_noise(size, rows) / _noise(size, rows - size) for size in sizes]
+        noise = [
+            (sampling_noise(size, rows) / sampling_noise(size, rows - size))
+            ** reference_exponent(column, reference, size, random)
+            for size in sizes
+        ]
         thresholds = [
             from_noise_scale(method, to_noise_scale(method, threshold) * factor)
             for threshold, factor in zip(thresholds, noise, strict=True)
@@ -154,10 +164,6 @@ def size_grid(reference_rows: int) -> tuple[int, ...]:
     """Window sizes to resample at: geometric, up to half of the reference."""
     sizes = np.geomspace(MIN_VALUES, reference_rows // 2, GRID_POINTS)
     return tuple(sorted({round(size) for size in sizes}))
-
-
-def _noise(window_rows: int, reference_rows: int) -> float:
-    return math.sqrt(1 / window_rows + 1 / reference_rows)
 
 
 def _threshold(severities: Floats, rate: float, floor: float) -> float:

@@ -21,7 +21,7 @@ from sextant.evaluation.drift.multivariate import METHOD, DomainClassifier
 from sextant.evaluation.drift.stat_tests import method_of
 from sextant.evaluation.reference import Reference
 
-RECIPE = 4
+RECIPE = 5
 """Counts the changes to how thresholds are found: a calibration of another recipe is made anew."""
 
 

@@ -28,6 +28,7 @@ PERMUTATION_METHODS = frozenset({"TVD", "empirical_mmd"})
 """Methods that resample on every call, for seconds: their p-value is calibrated already, if coarse."""
 
 SMALLEST_NORM = 0.001  # Evidently's, for a constant reference
+HUGE = 1e100  # whose square is not far from the largest number
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +40,20 @@ class Clip:
 
     low: float
     high: float
+    unit: float = 1.0
+    """What values are divided by, so that the squares of huge ones are numbers still."""
 
     @classmethod
     def of(cls, reference: Floats) -> "Clip":
         """The clip of reference values, none of them missing."""
-        low, high = np.quantile(reference, CLIP_QUANTILES)
-        return cls(float(low), float(high))
+        largest = float(np.max(np.abs(reference)))
+        unit = largest if largest > HUGE else 1.0
+        low, high = np.quantile(reference / unit, CLIP_QUANTILES)
+        return cls(float(low), float(high), unit)
 
     def __call__(self, values: Floats) -> Floats:
         """The values as they are compared."""
+        values = values / self.unit
         clipped: Floats = np.sign(values - self.low) if self._one_value else np.clip(values, self.low, self.high)
         return clipped
 
