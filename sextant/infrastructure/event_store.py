@@ -119,12 +119,20 @@ class EventStore:
                     skip(found)
 
     def latest(self, model: str, count: int, *, until: datetime) -> list[Prediction]:
-        """The model's newest `count` predictions up to this second, oldest first, less documents that are none."""
+        """The model's newest `count` predictions by time and id, up to this second, less documents that are none.
+
+        They come oldest first. The answers to one list have one time, which the index cannot order by id.
+        """
         query = {"model": model, "created_at": {"$lt": whole_seconds(until, until)["$lt"]}}
         with translated():
-            cursor = self._db.predictions.find(query).sort("created_at", DESCENDING).limit(count)
-            found = [read(Prediction, document) for document in cursor]
-        return [prediction for prediction in found if isinstance(prediction, Prediction)][::-1]
+            newest = list(self._db.predictions.find(query).sort("created_at", DESCENDING).limit(count))
+            documents = {document["_id"]: document for document in newest}
+            if len(newest) == count and isinstance(oldest := newest[-1]["created_at"], datetime):
+                query = {"model": model, "created_at": whole_seconds(oldest, oldest)}
+                documents |= {document["_id"]: document for document in self._db.predictions.find(query)}
+        found = [read(Prediction, document) for document in documents.values()]
+        predictions = [prediction for prediction in found if isinstance(prediction, Prediction)]
+        return sorted(predictions, key=lambda made: (made.created_at, made.prediction_id))[-count:]
 
     def targets_for(
         self, model: str, prediction_ids: Iterable[str], *, skip: Callable[[Refusal], None] | None = None

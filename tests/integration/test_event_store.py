@@ -44,6 +44,18 @@ def test_the_latest_are_the_newest_of_the_model_oldest_first(store):
     assert [p.prediction_id for p in store.latest("taxi", 3, until=NOON + timedelta(days=1))] == ["p5", "p7", "p9"]
 
 
+def test_of_predictions_made_at_one_moment_the_latest_are_the_last_by_id(store):
+    """As in a window: a list is answered at one moment, and a refill found others of it than the window held."""
+    store.add_predictions([prediction(number, created_at=NOON) for number in (7, 3, 10, 1, 12, 9, 2)])
+    store.add_predictions([prediction(8, created_at=NOON + timedelta(seconds=1))])
+    assert [p.prediction_id for p in store.latest("taxi", 4, until=NOON + timedelta(days=1))] == [
+        "p3",
+        "p7",
+        "p9",
+        "p8",
+    ]
+
+
 def test_a_document_that_cannot_be_stored_is_refused_alone(store):
     odd = prediction(2, context={"huge": 2**70})
     refusals = store.add_predictions([prediction(1), odd, prediction(3)])
