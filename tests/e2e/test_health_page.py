@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from batch_flows.health_summary.facts import Health
 from batch_flows.health_summary.page import render
@@ -26,10 +27,7 @@ def test_the_page_draws_its_plots_from_a_file_and_fits_the_screen(tmp_path: Path
         assert shown.locator(".plot .main-svg").count() >= 6
         assert shown.evaluate("document.documentElement.scrollWidth") <= width
         shown.emulate_media(color_scheme="dark")
-        dark = "rgb(230, 237, 243)"
-        shown.wait_for_function(
-            f"getComputedStyle(document.querySelector('.xtick text')).fill === '{dark}'", timeout=10_000
-        )
+        expect(shown.locator(".xtick text").first).to_have_css("fill", "rgb(230, 237, 243)", timeout=10_000)
         assert wrong == []
 
 

@@ -60,11 +60,25 @@ def mounted(*options: object, at: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
+    """Larger than the memory below it."""
+    with ext4(tmp_path, "64m") as disk:
+        yield disk
+
+
+@pytest.fixture
+def sound_disk(tmp_path: Path) -> Iterator[Disk]:
+    """One that can keep what its file system takes."""
+    with ext4(tmp_path, "16m") as disk:
+        yield disk
+
+
+@contextmanager
+def ext4(tmp_path: Path, size: str) -> Iterator[Disk]:
     if os.geteuid() != 0 or not all(map(shutil.which, ("mkfs.ext4", "mount"))):
         pytest.skip("needs root and mkfs.ext4")
     with mounted("-t", "tmpfs", "-o", "size=32m", "tmpfs", at=tmp_path / "memory") as memory:
         image = memory / "image"
-        run("truncate", "-s", "64m", image)
+        run("truncate", "-s", size, image)
         # Data only: a journal that cannot be written would make the file system read-only for good.
         run("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-E", "lazy_itable_init=0", image)
         with mounted("-o", "loop", image, at=tmp_path / "disk") as folder:
@@ -123,14 +137,14 @@ def test_what_was_acknowledged_survives_a_disk_that_failed_and_a_power_cut(
     assert len(stored) == len(set(stored))
 
 
-def test_a_disk_without_room_is_noticed_before_anybody_asks_for_a_prediction(disk: Disk) -> None:
-    outbox = Outbox(disk.mounted / "outbox.db", LIMIT)
+def test_a_disk_without_room_is_noticed_before_anybody_asks_for_a_prediction(sound_disk: Disk) -> None:
+    outbox = Outbox(sound_disk.mounted / "outbox.db", LIMIT)
     outbox.check_writable()
-    with (disk.mounted / "other").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+    with (sound_disk.mounted / "other").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
         while True:
             file.write(bytes(4_096))
     with pytest.raises((OutboxFull, OutboxUnavailable)):
         for _ in range(100):  # the log may have room of its own for a few
             outbox.check_writable()
-    (disk.mounted / "other").unlink()
+    (sound_disk.mounted / "other").unlink()
     outbox.append([NewEvent("prediction", BODY)])
