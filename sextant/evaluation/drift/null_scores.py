@@ -16,7 +16,7 @@ from sextant.evaluation.drift.severity import severity, to_noise_scale
 from sextant.evaluation.drift.stat_tests import CLIPPED_WASSERSTEIN, Clip, Floats, drift_score, method_of
 
 RESAMPLES = 1_000
-RESAMPLES_OF_EXPONENT = 200
+RESAMPLES_OF_EXPONENT = 50
 RESAMPLES_OF_EVIDENTLY = 200  # milliseconds each, where the two defaults take microseconds
 
 
