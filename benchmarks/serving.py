@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models-dir", type=Path, default=load_settings().models_dir)
     parser.add_argument("--worker-class", default="sextant.infrastructure.buffering_worker.BufferingWorker")
-    parser.add_argument("--threads", default="4")
+    parser.add_argument("--threads", default="1")
     parser.add_argument("--before", type=Path, help="a checkout of another commit, measured in turn with this one")
     arguments = parser.parse_args()
     if not shutil.which("wrk"):

@@ -33,6 +33,7 @@ class Outbox:
         OutboxUnavailable when it cannot be opened now.
         """
         self.path = path
+        self._file = str(path)  # to ask for often
         self._max_bytes = max_bytes
         self._unmeasured_bytes = max_bytes
         self._next_replacement_at = 0.0
@@ -68,7 +69,7 @@ class Outbox:
     def close(self) -> None:
         """Close the file."""
         with suppress(OutboxFull, OutboxUnavailable):  # SQLite would do this too, and hide that it failed
-            with self._lock.held(), self._guard:
+            with self._lock, self._guard:
                 if not self.replaced and not self._lock.writing_failed:
                     self._checkpoint()
         self._connection.close()
@@ -79,7 +80,7 @@ class Outbox:
     def replaced(self) -> bool:
         """Whether the file was set aside and another one stands in its place."""
         try:
-            return os.stat(self.path).st_ino != self._inode
+            return os.stat(self._file).st_ino != self._inode
         except OSError:
             return True
 
@@ -102,27 +103,26 @@ class Outbox:
         """
         with self._transaction(size):
             yield
-            opened, log_fd = self._opened, os.dup(self._log_fd)  # another thread may open the next file meanwhile
-        try:
-            self._sync(log_fd, self._committed)
-        finally:
-            os.close(log_fd)
+            opened = self._opened
+        self._sync(opened, self._committed)
         if self._opened != opened or self.replaced:  # perhaps without this change
             raise OutboxUnavailable("the outbox was replaced")
 
-    def _sync(self, log_fd: int, committed: int) -> None:
+    def _sync(self, opened: int, committed: int) -> None:
         """Sync so many transactions, one thread at a time: the kernel tells a process only once that it failed.
 
         Who waited need not sync again if the last sync began after its own change.
         """
         with self._syncing:
+            if self._opened != opened:  # by another thread, whose file may lack this change
+                raise OutboxUnavailable("the outbox was replaced")
             if self._lock.writing_failed:
                 raise OutboxUnavailable("the outbox failed to be written")
             if self._synced >= committed:
                 return
             all_so_far = self._committed
             try:
-                sync_data(log_fd)
+                sync_data(self._log_fd)
             except OSError as error:
                 self._lock.writing_failed = True
                 raise OutboxUnavailable(f"the outbox cannot be synced to disk: {error}") from error
@@ -219,7 +219,7 @@ class Outbox:
 
     @contextmanager
     def _transaction(self, size: int = 0) -> Iterator[None]:
-        with self._lock.held(), self._guard:
+        with self._lock, self._guard:
             self._use_sound_file()
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -265,10 +265,11 @@ class Outbox:
             self._lock.writing_failed = False
             log.warning("the outbox failed to be written and was replaced by a new file", outbox=str(self.path))
         if self.replaced:
-            connection, log_fd = self._connection, self._log_fd
-            self._open()
-            connection.close()
-            os.close(log_fd)
+            with self._syncing:  # no thread syncs the log that is closed here
+                connection, log_fd = self._connection, self._log_fd
+                self._open()
+                connection.close()
+                os.close(log_fd)
 
     def _translated(self, error: Exception) -> OutboxFull | OutboxUnavailable:
         code = getattr(error, "sqlite_errorcode", None)

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -77,33 +77,42 @@ class SharedLock:
         self._queue.close()
         os.close(self._descriptor)
 
-    @contextmanager
-    def held(self, patience: int = 1) -> Iterator[None]:
-        """Hold the lock; raises OutboxUnavailable when others keep it for `patience` times LOCK_SECONDS."""
+    def acquire(self, patience: int = 1) -> None:
+        """Take the lock; raises OutboxUnavailable when others keep it for `patience` times LOCK_SECONDS."""
         seconds = patience * LOCK_SECONDS
         if not self._turn.acquire(timeout=seconds):
             raise OutboxUnavailable(f"the outbox has been busy for {seconds:g} s")
         try:
             self._queue.take(seconds)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        finally:
+        except BaseException:
             self._turn.release()
+            raise
+
+    def release(self) -> None:
+        """Let the next one have it."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        self._turn.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self.release()
 
     @contextmanager
     def held_at_last(self) -> Iterator[None]:
         """Hold the lock, however long another process keeps it."""
         for attempt in count(1):
-            with ExitStack() as stack:
-                try:
-                    stack.enter_context(self.held(patience=attempt))
-                except OutboxUnavailable as error:
-                    log.warning("waiting for the outbox", reason=str(error))
-                    continue
+            try:
+                self.acquire(patience=attempt)
+            except OutboxUnavailable as error:
+                log.warning("waiting for the outbox", reason=str(error))
+                continue
+            try:
                 yield
-                return
+            finally:
+                self.release()
+            return
 
     @property
     def writing_failed(self) -> bool:

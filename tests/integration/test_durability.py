@@ -131,7 +131,7 @@ def test_a_stopped_service_finishes_what_it_has_begun(services):
 def test_a_frozen_process_that_holds_the_outbox_stops_no_request_for_good(services):
     services.prediction(PREDICTION_WORKERS="1").start()
     lock = SharedLock(services.data_dir / "outbox" / "outbox.db")
-    with lock.held():
+    with lock:
         answer = requests.post(f"{services.prediction_url}/predict", json=TRIP, timeout=60)
         assert answer.status_code == 503
         assert "another process has held the outbox" in answer.json()["detail"]
@@ -140,7 +140,7 @@ def test_a_frozen_process_that_holds_the_outbox_stops_no_request_for_good(servic
         ready = requests.get(f"{services.prediction_url}/readyz", timeout=60)
         assert (ready.status_code, "outbox" in ready.text) == (503, True)
     assert requests.post(f"{services.prediction_url}/predict", json=TRIP, timeout=60).ok
-    with lock.held():
+    with lock:
         refused = [
             answer for answer in at_once(services.ports["prediction"], 200) if b"requests are waiting" in answer
         ]
@@ -166,7 +166,7 @@ def at_once(port: int, count: int) -> list[bytes]:
 def test_workers_that_start_while_the_outbox_is_held_wait_for_it(services):
     lock = SharedLock(Outbox(services.data_dir / "outbox" / "outbox.db", 1 << 20).path)
     prediction = services.prediction()
-    with lock.held():
+    with lock:
         prediction.start(wait=False)
         wait_until(lambda: "waiting for the outbox" in prediction.log.read_text(), "the service to say why")
     prediction.wait_ready()

@@ -1,4 +1,4 @@
-"""The worker with its one thread: slow clients cost nobody anything, and too much work is refused at once."""
+"""The worker, with a thread that is the event loop and with threads beside it: slow clients cost nobody anything, and too much work is refused at once."""
 
 import json
 import os
@@ -26,12 +26,12 @@ GET = b"GET /%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 class Server:
     """A worker whose event loop runs while a test waits for something."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int) -> None:
         self.release = threading.Event()
         self.refused: list[str] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         config = Config()
-        config.set("threads", 1)
+        config.set("threads", threads)
         config.set("worker_connections", 40)
         self.worker = BufferingWorker(0, os.getpid(), [self.listener], None, 30, config, Logger(config))
         self.worker.wsgi = self._app()
@@ -108,9 +108,9 @@ class Server:
         self.listener.close()
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
+@pytest.fixture(params=[1, 2], ids=["event loop", "threads"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    server = Server(request.param)
     yield server
     server.close()
 
@@ -119,7 +119,7 @@ def body_of(answer: bytes) -> dict[str, object]:
     return json.loads(answer.partition(b"\r\n\r\n")[2])
 
 
-def test_clients_that_send_slowly_take_no_thread(server: Server) -> None:
+def test_clients_that_send_slowly_keep_nobody_waiting(server: Server) -> None:
     starts = [b"", b"POST /echo HT", POST % (b"echo", 10, b"12345")]
     slow = [server.client(start) for start in starts * 5]
     assert server.answer(server.client(POST % (b"echo", 3, b"abc")), b"abc")
@@ -127,7 +127,7 @@ def test_clients_that_send_slowly_take_no_thread(server: Server) -> None:
     assert server.answer(slow[2], b"1234567890")
 
 
-def test_a_client_that_reads_slowly_takes_no_thread_and_gets_all_of_its_response(server: Server) -> None:
+def test_a_client_that_reads_slowly_keeps_nobody_waiting_and_gets_all_of_its_response(server: Server) -> None:
     slow = [server.client(GET % b"big") for _ in range(3)]
     server.until(lambda: len(server.worker._slow) == 3)
     assert server.answer(server.client(POST % (b"echo", 3, b"abc")), b"abc")
@@ -165,12 +165,13 @@ def test_what_slow_clients_make_a_worker_hold_in_memory_is_bounded(server: Serve
     assert server.answer(server.client(POST % (b"echo", 3, b"abc")), b"abc")
 
 
+@pytest.mark.parametrize("server", [2], indirect=True)
 def test_more_work_than_may_wait_is_refused_at_once_and_what_is_asked_of_the_service_is_not(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(buffering_worker, "MAX_WAITING", 2)
-    working = [server.client(POST % (b"wait", 1, b"1")) for _ in range(3)]
-    server.until(lambda: server.worker._working == 3)
+    working = [server.client(POST % (b"wait", 1, b"1")) for _ in range(4)]
+    server.until(lambda: server.worker._working == 4)
     answer = server.answer(server.client(POST % (b"echo", 1, b"1")))
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nRetry-After: " in answer
@@ -179,6 +180,28 @@ def test_more_work_than_may_wait_is_refused_at_once_and_what_is_asked_of_the_ser
     assert server.answer(server.client(GET % b"nowhere")).startswith(b"HTTP/1.1 404 ")
     server.release.set()
     assert all(server.answer(client, b"True") for client in working)
+
+
+@pytest.mark.parametrize("server", [1], indirect=True)
+def test_the_event_loop_refuses_more_work_than_may_wait(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buffering_worker, "MAX_WAITING", 1)
+    clients = [server.client() for _ in range(5)]
+    server.until(lambda: server.worker.nr_conns == 5)
+    for client in clients:
+        client.sendall(POST % (b"echo", 3, b"abc"))
+    statuses = sorted(server.answer(client, b"\r\n\r\n")[9:12] for client in clients)
+    assert statuses == [b"200"] * 2 + [b"503"] * 3
+
+
+def test_a_request_that_ends_with_an_error_of_gunicorn_ends_its_connection_alone(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(server.worker, "handle", lambda _conn: 1 / 0)
+        assert server.answer(server.client(POST % (b"echo", 3, b"abc"))) == b""
+    assert server.answer(server.client(POST % (b"echo", 3, b"abc")), b"abc")
 
 
 def test_a_body_beyond_the_limit_is_refused_however_much_of_it_comes(server: Server) -> None:

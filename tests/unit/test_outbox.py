@@ -352,17 +352,21 @@ def test_threads_share_an_outbox(outbox):
     assert sorted(event.body for event in outbox.queued("mongodb", 100)) == sorted(bodies)
 
 
-def test_what_was_written_to_a_file_that_another_thread_replaced_is_not_acknowledged(outbox, monkeypatch):
-    another = threading.Thread(target=outbox.check_writable)
+def test_what_was_written_to_a_file_that_another_thread_replaced_is_not_acknowledged(outbox):
+    class ReplacedAfterwards:
+        """Lets another thread replace the file as soon as the sync is over."""
 
-    def replaced_by_another_thread(_descriptor):
-        monkeypatch.undo()
-        outbox._lock.writing_failed = True
-        first = outbox._opened
-        another.start()
-        wait_until(lambda: outbox._opened > first, "the new file to be in use")
+        def __enter__(self) -> None:
+            pass
 
-    monkeypatch.setattr(os, "fdatasync", replaced_by_another_thread)
+        def __exit__(self, *_error: object) -> None:
+            outbox._syncing = threading.Lock()
+            outbox._lock.writing_failed = True
+            another = threading.Thread(target=outbox.check_writable)
+            another.start()
+            another.join()
+
+    before, outbox._syncing = outbox._opened, ReplacedAfterwards()
     with pytest.raises(OutboxUnavailable, match="replaced"):
         outbox.append([NewEvent("prediction", b"{}")])
-    another.join()
+    assert outbox._opened > before

@@ -167,7 +167,7 @@ def test_a_process_that_holds_the_lock_for_good_stops_no_other_for_good(
 ) -> None:
     monkeypatch.setattr(outbox_file, "LOCK_SECONDS", 0.05)
     frozen = SharedLock(outbox.path)
-    with frozen.held(), pytest.raises(OutboxUnavailable, match="another process has held the outbox"):
+    with frozen, pytest.raises(OutboxUnavailable, match="another process has held the outbox"):
         outbox.check_writable()
     outbox.check_writable()
 
