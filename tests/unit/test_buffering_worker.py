@@ -1,4 +1,4 @@
-"""The worker, with a thread that is the event loop and with threads beside it: slow clients cost nobody anything, and too much work is refused at once."""
+"""The worker, with one thread and with two: slow clients cost nobody anything, too much work is refused."""
 
 import json
 import os
@@ -183,9 +183,7 @@ def test_more_work_than_may_wait_is_refused_at_once_and_what_is_asked_of_the_ser
 
 
 @pytest.mark.parametrize("server", [1], indirect=True)
-def test_the_event_loop_refuses_more_work_than_may_wait(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_event_loop_refuses_more_work_than_may_wait(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffering_worker, "MAX_WAITING", 1)
     clients = [server.client() for _ in range(5)]
     server.until(lambda: server.worker.nr_conns == 5)
