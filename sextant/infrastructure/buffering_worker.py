@@ -74,7 +74,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         return ThreadPoolExecutor(self.cfg.threads)
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection; all of them while work waits here, since then no other worker took them either."""
+        """Take a new connection; all of them while work waits here, since no other worker took them."""
         for _ in range(self.worker_connections - self.nr_conns if self._whole else 1):
             try:
                 connection, address = listener.accept()
