@@ -19,8 +19,13 @@ MANIFEST = "manifest.json"
 ONNX_MODEL = "model.onnx"
 PIPELINE = "pipeline.skops"
 REFERENCE = "reference.parquet"
+NULLS = "nulls.json"
+"""What scores are without drift, measured with the bundle on consecutive rows; only where it has event times."""
+
 MODEL_CARD = "MODEL_CARD.md"
 CURRENT = "current"
+CREATED_AT = "created_at"
+"""As a manifest's `time`: the prediction's own time (UTC) is the event's."""
 
 
 class Manifest(BaseModel):
@@ -36,6 +41,12 @@ class Manifest(BaseModel):
     classes: tuple[str, ...] | None = Field(None, description="In the order of the model's probabilities")
     segments: tuple[str, ...] = Field(
         (), description="Features or context columns by whose values drift and performance are reported"
+    )
+    time: str | None = Field(
+        None,
+        min_length=1,
+        description="Feature or context column with the event's local time as ISO 8601 text, or `created_at`: the "
+        "prediction's own time (UTC); null: the model's events have no time",
     )
     runtime: Literal["onnx", "skops"] = "onnx"
     trusted_types: tuple[str, ...] = Field(
@@ -63,6 +74,13 @@ class Manifest(BaseModel):
         if len(set(segments)) < len(segments) or RESERVED_COLUMNS & set(segments):
             raise ValueError(f"segments are not unique, or one of {sorted(RESERVED_COLUMNS)}")
         return segments
+
+    @field_validator("time")
+    @classmethod
+    def _time_is_free(cls, time: str | None) -> str | None:
+        if time in RESERVED_COLUMNS - {CREATED_AT}:
+            raise ValueError(f"the time column is one of {sorted(RESERVED_COLUMNS - {CREATED_AT})}")
+        return time
 
 
 class ModelBundle:

@@ -59,6 +59,7 @@ def write_bundle(
             target=use_case.target,
             classes=model.classes,
             segments=use_case.segments,
+            time=use_case.time,
             trusted_types=trusted,
             onnx_max_difference=model.onnx_difference,
             metrics=model.metrics,
@@ -80,7 +81,8 @@ def reference_frame(use_case: UseCase, split: Split, model: TrainedModel) -> pd.
     if model.classes is not None and model.reference.probabilities is not None:
         columns = [f"probability_{name}" for name in model.classes]
         frame[columns] = model.reference.probabilities
-    beside = [name for name in use_case.segments if name not in frame]
+    wanted = [*use_case.segments, *([use_case.time] if use_case.time else [])]
+    beside = [name for name in dict.fromkeys(wanted) if name not in frame]
     return pd.concat([frame, rows.context[beside]], axis=1)
 
 

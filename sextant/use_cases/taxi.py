@@ -82,6 +82,7 @@ USE_CASE = UseCase(
         ),
     ),
     segments=("payment_type",),
+    time="lpep_pickup_datetime",
     make_pipeline=make_pipeline,
     open_source=open_source,
     to_examples=to_examples,

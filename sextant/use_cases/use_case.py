@@ -98,6 +98,8 @@ class UseCase:
     """With the limits beyond which a value is a fault in the data, where there are such limits."""
     segments: tuple[str, ...] = ()
     """Features or context columns whose values drift and performance are also broken down by."""
+    time: str | None = None
+    """Feature or context column with the event's local time as ISO 8601 text; None: the events have no time."""
     make_pipeline: Callable[[int], Any]
     """A new scikit-learn pipeline from a seed; it gets a frame of the features, numbers as float32."""
     open_source: Callable[[SourceRequest], Source]

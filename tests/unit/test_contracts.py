@@ -11,7 +11,7 @@ from sextant.contracts.events import Prediction, Target
 from sextant.contracts.model_bundle import current_version, load_bundle, model_names, set_current
 from sextant.contracts.schema import Feature, FeatureSchema
 from sextant.infrastructure.settings import load_settings
-from tests.bundles import publish_trips
+from tests.bundles import TRIP_SCHEMA, make_manifest, publish_trips
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -93,3 +93,15 @@ def test_a_manifest_that_is_none_says_what_to_run(tmp_path):
     bundle.file("manifest.json").write_text("{}")
     with pytest.raises(BundleError, match=r"prepare\.py --force"):
         load_bundle(tmp_path, "taxi")
+
+
+def test_a_manifest_names_the_column_of_the_event_s_time_or_none_as_older_ones_do():
+    assert make_manifest(TRIP_SCHEMA).time is None
+    for column in ("lpep_pickup_datetime", "created_at"):
+        assert make_manifest(TRIP_SCHEMA, time=column).time == column
+
+
+@pytest.mark.parametrize("column", ["", "prediction", "target", "prediction_id"])
+def test_a_manifest_s_time_cannot_be_a_reserved_column(column):
+    with pytest.raises(ValidationError, match="time"):
+        make_manifest(TRIP_SCHEMA, time=column)

@@ -13,6 +13,8 @@ from sextant.training import fit as training
 from sextant.training.export import OnnxModel, Predictions, pipeline_input
 from sextant.use_cases.synthetic_trips import synthetic_month
 
+TIME = "lpep_pickup_datetime"
+
 
 @pytest.fixture(scope="module")
 def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -51,9 +53,11 @@ def test_the_bundle_is_complete_and_says_where_it_comes_from(taxi: ModelBundle) 
     assert manifest.onnx_max_difference < 1e-3
 
 
-def test_the_reference_holds_features_prediction_target_and_segment(taxi: ModelBundle) -> None:
+def test_the_reference_holds_features_prediction_target_segment_and_time(taxi: ModelBundle) -> None:
     rows = taxi.reference()
-    assert list(rows) == [*taxi.manifest.feature_schema.names, "prediction", "target", "payment_type"]
+    assert list(rows) == [*taxi.manifest.feature_schema.names, "prediction", "target", "payment_type", TIME]
+    assert taxi.manifest.time == TIME
+    assert rows[TIME].str.fullmatch(r"2021-01-\d\dT\d\d:\d\d:\d\d").all()
     assert not rows.isna().any(axis=None)
     assert rows["PULocationID"].map(type).eq(str).all()
     assert (rows["prediction"] - rows["target"]).abs().mean() == pytest.approx(
