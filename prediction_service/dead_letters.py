@@ -1,7 +1,6 @@
 """Events that a sink will never take, kept in the outbox's file with the reason until a person has decided."""
 
 import os
-import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from prediction_service.outbox_connection import OutboxConnection
 from prediction_service.outbox_types import QueuedEvent
 from sextant.contracts.files import sync_folder
 
@@ -42,9 +42,9 @@ class DeadLetter:
 class DeadLetters:
     """The dead letters of one file; who changes them holds a transaction of the outbox."""
 
-    def __init__(self, connection: sqlite3.Connection, overflow: Path) -> None:
+    def __init__(self, file: OutboxConnection, overflow: Path) -> None:
         """Beyond MAX_BYTES the oldest move to the file `overflow`, a line of JSON each."""
-        self._connection = connection
+        self._file = file
         self._overflow = overflow
 
     def read(self, sink: str | None = None, limit: int = -1) -> Iterator[DeadLetter]:
@@ -53,17 +53,17 @@ class DeadLetters:
             "SELECT sink, seq, at, kind, body, reason FROM dead_letters WHERE ? IN (sink, '*') "
             "ORDER BY seq, sink LIMIT ?"
         )
-        for name, seq, at, kind, body, reason in self._connection.execute(query, (sink or "*", limit)):
+        for name, seq, at, kind, body, reason in self._file.connection.execute(query, (sink or "*", limit)):
             yield DeadLetter(name, QueuedEvent(seq, at, kind, bytes(body)), reason)
 
     def bytes_used(self) -> int:
         """What they take up, about."""
         query = "SELECT COALESCE(SUM(LENGTH(body) + LENGTH(reason) + ?), 0) FROM dead_letters"
-        return int(self._connection.execute(query, (ROW_BYTES,)).fetchone()[0])
+        return int(self._file.connection.execute(query, (ROW_BYTES,)).fetchone()[0])
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
         """Keep them; the oldest of all make room."""
-        self._connection.executemany(
+        self._file.connection.executemany(
             "INSERT OR REPLACE INTO dead_letters (sink, seq, at, kind, body, reason) VALUES (?, ?, ?, ?, ?, ?)",
             [(d.sink, d.event.seq, d.event.at, d.event.kind, d.event.body, d.reason) for d in letters],
         )
@@ -75,12 +75,12 @@ class DeadLetters:
     def remove(self, letters: Collection[DeadLetter]) -> None:
         """Forget them."""
         keys = [(letter.sink, letter.event.seq) for letter in letters]
-        self._connection.executemany("DELETE FROM dead_letters WHERE sink = ? AND seq = ?", keys)
+        self._file.connection.executemany("DELETE FROM dead_letters WHERE sink = ? AND seq = ?", keys)
 
     def queue_again(self, letters: Collection[DeadLetter]) -> None:
         """Make them events for every sink once more; those that had one know it by its id."""
         rows = [(time.time(), letter.event.kind, letter.event.body) for letter in letters]
-        self._connection.executemany("INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", rows)
+        self._file.connection.executemany("INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", rows)
         self.remove(letters)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from prediction_service import outbox as outbox_module
+from prediction_service import outbox_connection
 from prediction_service.errors import OutboxFull, OutboxUnavailable
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_types import NewEvent
@@ -102,7 +102,7 @@ def append_until(outbox: Outbox, start: int, count: int) -> tuple[list[bytes], i
 def test_what_was_acknowledged_survives_a_disk_that_failed_and_a_power_cut(
     disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_module, "REPLACE_SECONDS", 0.01)
+    monkeypatch.setattr(outbox_connection, "REPLACE_SECONDS", 0.01)
     outbox = Outbox(disk.mounted / "outbox.db", LIMIT)
     other = Outbox(disk.mounted / "outbox.db", LIMIT)
     acknowledged, refused = append_until(outbox, 0, 200)

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prediction_service import outbox as outbox_module
-from prediction_service import outbox_recovery
+from prediction_service import outbox_connection, outbox_recovery
 from prediction_service.errors import OutboxCorrupt, OutboxFull, OutboxUnavailable
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_recovery import Salvaged, recover_if_corrupt
@@ -94,7 +93,7 @@ def test_of_threads_that_wait_for_one_failed_sync_none_acknowledges(outbox, monk
 
 
 def test_checkpoints_sync_too(outbox):
-    assert outbox._connection.execute("PRAGMA synchronous").fetchone()[0] == 1  # NORMAL, not OFF
+    assert outbox._file.connection.execute("PRAGMA synchronous").fetchone()[0] == 1  # NORMAL, not OFF
 
 
 def test_the_log_is_moved_into_the_file_before_it_grows_long(outbox):
@@ -107,9 +106,9 @@ def test_the_log_is_moved_into_the_file_before_it_grows_long(outbox):
 
 def test_a_checkpoint_that_fails_is_noticed_and_the_file_is_not_trusted_again(tmp_path, monkeypatch):
     """SQLite hid it and tried again, and its success then was believed: pages were missing after a power cut."""
-    monkeypatch.setattr(outbox_module, "REPLACE_SECONDS", 0)
+    monkeypatch.setattr(outbox_connection, "REPLACE_SECONDS", 0)
     outbox = Outbox(tmp_path / "outbox.db", 1 << 30)
-    before, acknowledged = outbox._inode, 0
+    before, acknowledged = outbox._file.inode, 0
     with file_size_limit(9 << 20):  # the log stays below it, and the file does not
         with pytest.raises(OutboxUnavailable):
             for _ in range(40):
@@ -119,7 +118,7 @@ def test_a_checkpoint_that_fails_is_noticed_and_the_file_is_not_trusted_again(tm
         with pytest.raises(OutboxUnavailable, match="no new file can be made"):
             outbox.append(events(1))
     outbox.append(events(1))
-    assert outbox._inode != before
+    assert outbox._file.inode != before
     assert outbox.lag("mongodb") >= 500 * acknowledged + 1
     outbox.close()
 
@@ -146,7 +145,7 @@ def test_events_leave_the_file_when_every_sink_has_them(outbox):
     for sink in SINKS:
         outbox.settle(sink, outbox.queued(sink, 5), [])
     # All but the newest, whose number is the count of all that were ever accepted.
-    assert outbox._connection.execute("SELECT COUNT(*) FROM events").fetchone()[0] == 1
+    assert outbox._file.connection.execute("SELECT COUNT(*) FROM events").fetchone()[0] == 1
     assert outbox.queued("mongodb", 10) == []
     outbox.append(events(1))
     assert outbox.counts()["mongodb"].accepted == 6
@@ -219,7 +218,7 @@ def test_accepted_is_delivered_plus_queued_plus_dead_lettered_plus_skipped_at_an
 
 def test_an_event_that_vanishes_from_the_file_breaks_conservation(outbox):
     outbox.append(events(3))
-    outbox._connection.execute("DELETE FROM events WHERE seq = 2")
+    outbox._file.connection.execute("DELETE FROM events WHERE seq = 2")
     assert not outbox.counts()["mongodb"].conserved
 
 
@@ -228,7 +227,7 @@ def test_a_corrupt_file_is_set_aside_and_what_is_readable_comes_back(tmp_path, d
     path = tmp_path / "outbox.db"
     outbox = Outbox(path, LIMIT)
     outbox.append(events(2_000, size=400))
-    outbox._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    outbox._file.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     outbox.close()
     content = bytearray(path.read_bytes())
     if damage == "not a database":
@@ -360,13 +359,13 @@ def test_what_was_written_to_a_file_that_another_thread_replaced_is_not_acknowle
             pass
 
         def __exit__(self, *_error: object) -> None:
-            outbox._syncing = threading.Lock()
-            outbox._lock.writing_failed = True
+            outbox._file._syncing = threading.Lock()
+            outbox._file._lock.writing_failed = True
             another = threading.Thread(target=outbox.check_writable)
             another.start()
             another.join()
 
-    before, outbox._syncing = outbox._opened, ReplacedAfterwards()
+    before, outbox._file._syncing = outbox._file._opened, ReplacedAfterwards()
     with pytest.raises(OutboxUnavailable, match="replaced"):
         outbox.append([NewEvent("prediction", b"{}")])
-    assert outbox._opened > before
+    assert outbox._file._opened > before

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prediction_service import outbox as outbox_module
-from prediction_service import outbox_file
+from prediction_service import outbox_connection, outbox_file
 from prediction_service.errors import OutboxUnavailable
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_file import SharedLock, finish_replacement
@@ -22,7 +21,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     disk = Disk()
     monkeypatch.setattr(os, "fdatasync", disk.sync)
     monkeypatch.setattr(os, "fsync", disk.sync)
-    monkeypatch.setattr(outbox_module, "REPLACE_SECONDS", 0.0)
+    monkeypatch.setattr(outbox_connection, "REPLACE_SECONDS", 0.0)
     yield disk
     disk.close()
 
@@ -78,7 +77,7 @@ def test_every_process_refuses_until_a_new_file_can_be_made(outbox: Outbox, disk
 def test_attempts_to_make_a_new_file_are_not_made_at_every_request(
     outbox: Outbox, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_module, "REPLACE_SECONDS", 3_600.0)
+    monkeypatch.setattr(outbox_connection, "REPLACE_SECONDS", 3_600.0)
     disk.failing = True
     accepted(outbox, b"1", b"2")
     disk.failing = False
@@ -120,7 +119,7 @@ def test_dead_letters_and_counts_are_kept(outbox: Outbox, disk: Disk) -> None:
 def test_a_process_that_ends_while_the_new_file_is_put_in_place_loses_nothing(outbox: Outbox) -> None:
     acknowledged = accepted(outbox, b"1", b"2")
     new = outbox.path.with_name("outbox.db.new")
-    outbox._connection.execute("VACUUM INTO ?", (str(new),))
+    outbox._file.connection.execute("VACUUM INTO ?", (str(new),))
     outbox.path.with_name("outbox.db-wal").unlink()
     assert queued(Outbox(outbox.path, LIMIT)) == acknowledged
     assert not new.exists()
@@ -136,7 +135,7 @@ def test_who_lives_on_goes_on_where_one_was_killed_that_put_the_new_file_in_plac
     disk.failing = True
     accepted(outbox, b"3")
     disk.failing = False
-    outbox._connection.execute("VACUUM INTO ?", (str(outbox.path.with_name("outbox.db.new")),))
+    outbox._file.connection.execute("VACUUM INTO ?", (str(outbox.path.with_name("outbox.db.new")),))
     for part in removed:
         outbox.path.with_name(f"outbox.db{part}").unlink()
     acknowledged += accepted(other, b"4")
