@@ -82,6 +82,7 @@ class Delivery:
         count, size = BATCH_SIZE >> halved, BATCH_BYTES >> halved
         events = outbox.queued(self._sink.name, count, size)
         if not events:
+            outbox.shrink()
             return POLL_SECONDS
         refused = self._sink.deliver(events)
         outbox.settle(self._sink.name, events, refused)
@@ -90,6 +91,7 @@ class Delivery:
         if self._failures:
             log.info("delivery works again", sink=self._sink.name, after_failures=self._failures)
             self._failures = 0
+        outbox.shrink()
         return 0.0 if len(events) == count or _bytes(events) >= size else POLL_SECONDS
 
     def _backoff(self) -> float:

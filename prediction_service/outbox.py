@@ -2,15 +2,21 @@
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from prediction_service.cursors import Cursors
 from prediction_service.dead_letters import DeadLetter, DeadLetters
 from prediction_service.errors import OutboxFull, OutboxUnavailable
 from prediction_service.outbox_connection import OutboxConnection
-from prediction_service.outbox_file import used_bytes
+from prediction_service.outbox_file import pages, used_bytes
 from prediction_service.outbox_types import SINKS, NewEvent, QueuedEvent, RefusedEvent, SinkCounts
+
+SPARE_PAGES = 4 << 10
+"""Of 4 KiB: so much is kept for the next events."""
+
+SHRINK_SECONDS = 0.005
+SHRINK_BYTES = 2 << 20  # about what is written to the log in that time
 
 
 class Outbox:
@@ -77,6 +83,22 @@ class Outbox:
             self._dead_letters.add(dead)
             delivered = len(events) - len(dead)
             self._cursors.move(sink, events[-1].seq, delivered=delivered, dead_lettered=len(dead))
+
+    def shrink(self) -> None:
+        """Give back a little of what the file does not need; for who has time, since others wait meanwhile.
+
+        SQLite moves the file's last pages to where it is empty, and cuts it at the next checkpoint.
+        """
+        if not self._is_mostly_empty():
+            return
+        with suppress(OutboxFull), self._file.synced_transaction(SHRINK_BYTES):
+            until = time.monotonic() + SHRINK_SECONDS
+            while time.monotonic() < until and self._is_mostly_empty():
+                self._file.connection.execute("PRAGMA incremental_vacuum(1)")
+
+    def _is_mostly_empty(self) -> bool:
+        used, free = pages(self._file.connection)
+        return free > max(used, SPARE_PAGES)
 
     def lag(self, sink: str) -> int:
         """How many accepted events lie past a sink's cursor; cheap at any backlog."""

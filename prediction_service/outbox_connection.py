@@ -11,7 +11,8 @@ from pathlib import Path
 import structlog
 
 from prediction_service.errors import OutboxFull, OutboxUnavailable
-from prediction_service.outbox_file import SharedLock, connect, finish_replacement, opening, replace
+from prediction_service.outbox_file import connect, finish_replacement, make_shrinkable, opening, replace
+from prediction_service.outbox_lock import SharedLock
 from sextant.contracts.files import sync_data, sync_folder
 
 REPLACE_SECONDS = 1.0  # between attempts to make a new file
@@ -43,6 +44,9 @@ class OutboxConnection:
             opened.callback(self._lock.close)
             with self._lock.held_at_last():
                 finish_replacement(path)
+                with suppress(OSError, sqlite3.Error):  # then at another start
+                    if not self._lock.writing_failed:
+                        make_shrinkable(path)
                 self._open()
             opened.pop_all()
 

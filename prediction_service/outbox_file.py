@@ -1,35 +1,29 @@
-"""The files of an outbox: the lock that its processes share, and a new file for one that failed to be written.
+"""The file of an outbox: how it is opened, and how a new one takes the place of one that failed to be written.
 
 After a failed sync the kernel may forget what it could not write, and the next sync succeeds without it (see
 docs/decisions/outbox.md). So a file whose writing failed once is never trusted again: all processes refuse until
 what it holds stands in a new file.
 """
 
-import fcntl
 import os
 import shutil
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from itertools import count
 from pathlib import Path
 
-import structlog
-
 from prediction_service.errors import OutboxCorrupt, OutboxUnavailable
-from prediction_service.kernel_queue import KernelQueue
 from prediction_service.outbox_types import SINKS
 from sextant.contracts.files import sync_folder
 
-LOCK_SECONDS = 2.0
-SOUND, FAILED = b".", b"!"
 PARTS = ("-wal", "-shm", "")
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 UNREADABLE = frozenset(
     {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
 )
-log = structlog.get_logger(__name__)
+KEEP_TRACK_OF_PAGES = "PRAGMA auto_vacuum = INCREMENTAL"
+"""So that a file can be made smaller; for one that is made now, since it must come before anything else."""
+
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -57,73 +51,6 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 """
 
 
-class SharedLock:
-    """One writer at a time, among all threads and processes of an outbox, and the note that writing to it failed.
-
-    Processes queue in the kernel, which is fair and twice as fast as asking again and again. Such a wait cannot be
-    given up, so a thread of its own does the waiting, and whoever wants the lock waits for that thread.
-    """
-
-    def __init__(self, outbox: Path) -> None:
-        self._path = outbox.with_name(outbox.name + ".lock")
-        self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
-        if os.fstat(self._descriptor).st_size == 0:
-            os.pwrite(self._descriptor, SOUND, 0)  # the note has its place, also on a disk that is full by then
-        self._turn = threading.Lock()
-        self._queue = KernelQueue(self._descriptor)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._queue.close()
-        os.close(self._descriptor)
-
-    def acquire(self, patience: int = 1) -> None:
-        """Take the lock; raises OutboxUnavailable when others keep it for `patience` times LOCK_SECONDS."""
-        seconds = patience * LOCK_SECONDS
-        if not self._turn.acquire(timeout=seconds):
-            raise OutboxUnavailable(f"the outbox has been busy for {seconds:g} s")
-        try:
-            self._queue.take(seconds)
-        except BaseException:
-            self._turn.release()
-            raise
-
-    def release(self) -> None:
-        """Let the next one have it."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        self._turn.release()
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *_error: object) -> None:
-        self.release()
-
-    @contextmanager
-    def held_at_last(self) -> Iterator[None]:
-        """Hold the lock, however long another process keeps it."""
-        for attempt in count(1):
-            try:
-                self.acquire(patience=attempt)
-            except OutboxUnavailable as error:
-                log.warning("waiting for the outbox", reason=str(error))
-                continue
-            try:
-                yield
-            finally:
-                self.release()
-            return
-
-    @property
-    def writing_failed(self) -> bool:
-        """Whether any process could not write or sync the outbox that is in use."""
-        return os.pread(self._descriptor, 1, 0) == FAILED
-
-    @writing_failed.setter
-    def writing_failed(self, value: bool) -> None:
-        os.pwrite(self._descriptor, FAILED if value else SOUND, 0)
-
-
 @contextmanager
 def opening(outbox: Path) -> Iterator[None]:
     """What SQLite and the system say of a file that is opened, as OutboxCorrupt or OutboxUnavailable."""
@@ -138,9 +65,14 @@ def opening(outbox: Path) -> Iterator[None]:
 
 def used_bytes(connection: sqlite3.Connection) -> int:
     """Bytes of the file that hold something."""
-    names = ("page_count", "freelist_count", "page_size")
-    pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
-    return int((pages - free) * size)
+    return pages(connection)[0] * int(connection.execute("PRAGMA page_size").fetchone()[0])
+
+
+def pages(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many pages of the file hold something, and how many nothing."""
+    names = ("page_count", "freelist_count")
+    total, free = (int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+    return total - free, free
 
 
 def connect(outbox: Path) -> sqlite3.Connection:
@@ -150,6 +82,7 @@ def connect(outbox: Path) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(outbox, isolation_level=None, timeout=10, check_same_thread=False)
     try:
+        connection.execute(KEEP_TRACK_OF_PAGES)
         connection.execute("PRAGMA journal_mode = WAL")
         # NORMAL: SQLite syncs at checkpoints; append() syncs the log itself, outside of the lock.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -187,6 +120,7 @@ def replace_by(outbox: Path, source: Path) -> None:
     try:
         building.unlink(missing_ok=True)
         with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+            connection.execute(KEEP_TRACK_OF_PAGES)  # of one that an earlier version made, too
             connection.execute("VACUUM INTO ?", (str(building),))
         _sync(building)
         building.rename(_beside(outbox, ".new"))
@@ -194,6 +128,16 @@ def replace_by(outbox: Path, source: Path) -> None:
         finish_replacement(outbox)
     finally:
         building.unlink(missing_ok=True)
+
+
+def make_shrinkable(outbox: Path) -> None:
+    """Put what a file of an earlier version holds, which would never get smaller, into a new one; as replace()."""
+    if not outbox.exists() or outbox.stat().st_size == 0:
+        return
+    with closing(sqlite3.connect(f"{outbox.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        shrinks = connection.execute("PRAGMA auto_vacuum").fetchone()[0]
+    if not shrinks:
+        replace_by(outbox, outbox)
 
 
 def remove(database: Path) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from prediction_service.errors import OutboxUnavailable
 from prediction_service.outbox import Outbox
-from prediction_service.outbox_file import SharedLock, is_being_replaced, means_damage, remove, replace_by
+from prediction_service.outbox_file import is_being_replaced, means_damage, remove, replace_by
+from prediction_service.outbox_lock import SharedLock
 from prediction_service.outbox_types import NewEvent
 from sextant.contracts.errors import Fatal, Retryable
 from sextant.infrastructure.settings import load_settings

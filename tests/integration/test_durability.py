@@ -12,7 +12,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from prediction_service.outbox import Outbox
-from prediction_service.outbox_file import SharedLock
+from prediction_service.outbox_lock import SharedLock
 from sextant.infrastructure.event_store import EventStore
 from tests.processes import Program, Services, wait_until
 

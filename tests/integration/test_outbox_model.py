@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from prediction_service import outbox as outbox_module
 from prediction_service import outbox_connection
 from prediction_service.delivery import Delivery
 from prediction_service.errors import OutboxFull, OutboxUnavailable, SinkUnavailable
@@ -53,6 +54,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.patch.setattr(os, "fdatasync", self.disk.sync)
         self.patch.setattr(os, "fsync", self.disk.sync)
         self.patch.setattr(outbox_connection, "REPLACE_SECONDS", 0.0)
+        self.patch.setattr(outbox_module, "SPARE_PAGES", 4)
         self.scratch = tempfile.TemporaryDirectory()
         self.folder = Path(self.scratch.name) / "0"
         self.sinks = {name: Sink(name) for name in SINKS}

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from prediction_service import outbox_connection, outbox_file
+from prediction_service import outbox_connection, outbox_lock
 from prediction_service.errors import OutboxUnavailable
 from prediction_service.outbox import Outbox
-from prediction_service.outbox_file import SharedLock, finish_replacement
+from prediction_service.outbox_file import finish_replacement
+from prediction_service.outbox_lock import SharedLock
 from prediction_service.outbox_types import NewEvent, RefusedEvent
 from tests.failing_disk import Disk
 
@@ -164,7 +165,7 @@ def test_a_relay_notices_too_that_the_disk_failed(outbox: Outbox, disk: Disk) ->
 def test_a_process_that_holds_the_lock_for_good_stops_no_other_for_good(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_file, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(outbox_lock, "LOCK_SECONDS", 0.05)
     frozen = SharedLock(outbox.path)
     with frozen, pytest.raises(OutboxUnavailable, match="another process has held the outbox"):
         outbox.check_writable()
