@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sextant.contracts.errors import SextantError
@@ -17,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(**({"data_dir": options.data_dir} if options.data_dir else {}))
         use_case = load_use_case(options.model)
+        if options.split == "random":
+            use_case = replace(use_case, time=None)
         request = SourceRequest(
             options.source, settings.data_dir / "raw", reference=options.reference, traffic=options.traffic
         )
@@ -44,6 +47,13 @@ def _parser() -> argparse.ArgumentParser:
         "--reference", metavar="YYYY-MM", help="month to train on (default: 2021-01 or the earliest)"
     )
     parser.add_argument("--traffic", metavar="YYYY-MM", help="month to replay (default: 2022-01 or the latest)")
+    parser.add_argument(
+        "--split",
+        choices=("time", "random"),
+        default="time",
+        help="time: earlier days teach the model, later ones are held out, so that thresholds hold for "
+        "consecutive rows; random: as for rows without a time (default: %(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="random seed of the training (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="train again even if the same bundle exists")
     parser.add_argument("--data-dir", type=Path, help="default: DATA_DIR, or data")
@@ -55,9 +65,11 @@ def _report(prepared: Prepared) -> None:
     if prepared.model is None:
         print(f"{manifest.name} {manifest.version} already exists; nothing to do (--force trains it again)")
     else:
+        baseline, later = prepared.model.baseline, prepared.model.holdout_metrics
         for name, value in prepared.model.metrics.items():
-            baseline = prepared.model.baseline.get(name)
-            print(f"  {name:<10} {value:8.3f}" + ("" if baseline is None else f"   (baseline {baseline:.3f})"))
+            beside = [f"baseline {baseline[name]:.3f}"] if name in baseline else []
+            beside += [f"on later days {later[name]:.3f}"] if name in later else []
+            print(f"  {name:<10} {value:8.3f}" + (f"   ({', '.join(beside)})" if beside else ""))
         print(f"  ONNX differs from scikit-learn by at most {manifest.onnx_max_difference:.1g}")
         for path in sorted(bundle.path.iterdir()):
             print(f"  {path.name:<18} {path.stat().st_size / 1024:8,.0f} KiB")

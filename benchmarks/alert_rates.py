@@ -5,7 +5,8 @@ python -m benchmarks.alert_rates [--source DIR|synthetic] [--windows 400] [--row
 
 Streams hold each held-out row once before any comes again: drawn with replacement, they would drift for being few.
 Raw: the verdict itself with the alert's `for`. Rule: as prometheus/rules/verdicts.yml has it.
-Needs a taxi bundle that was trained from the same source: python prepare.py --source …
+Its rows are in random order, so it needs a taxi bundle split at random, of the same source:
+python prepare.py --split random --source …
 """
 
 import argparse
@@ -216,7 +217,7 @@ def main() -> None:
     case, bundle, rows = load_use_case(MODEL), load_bundle(settings.models_dir, MODEL), asked.rows
     random, every = np.random.default_rng(asked.seed), int(settings.evaluate_every)
     source = case.open_source(SourceRequest(asked.source, settings.data_dir / "raw"))
-    holdout, predicted = replayed(case, source, HOLDOUT), judge(bundle)
+    holdout, predicted = replayed(case, source, HOLDOUT, bundle.manifest.time), judge(bundle)
     undrifted = predicted(holdout.features, holdout.target)
     own = Judge.of(bundle, settings.data_dir / "calibration", settings.false_alarm_rate)
 

@@ -2,7 +2,8 @@
 
 python -m benchmarks.estimated_performance [--model taxi|iris] [--source DIR|synthetic] [--windows 400]
 
-Needs a bundle that was trained from the same source: python prepare.py --model … --source …
+Its rows are in random order, so it needs a bundle split at random, of the same source:
+python prepare.py --split random --model … --source …
 """
 
 import argparse
@@ -69,7 +70,7 @@ def populations(bundle: ModelBundle, case: UseCase, source: Source) -> Mapping[s
     """Undrifted rows, the same drawn by a feature's size, that feature scaled, and the later period."""
     judged = judge(bundle)
     column, factor = SHIFTS[case.name]
-    holdout = replayed(case, source, HOLDOUT)
+    holdout = replayed(case, source, HOLDOUT, bundle.manifest.time)
     scaled = holdout.features.assign(**{column: holdout.features[column] * factor})
     undrifted = judged(holdout.features, holdout.target)
     found = {
@@ -78,7 +79,7 @@ def populations(bundle: ModelBundle, case: UseCase, source: Source) -> Mapping[s
         f"{column} x {factor}": Population(judged(scaled, holdout.target)),
     }
     if source.traffic_period:
-        later = clean(replayed(case, source, TRAFFIC), case.limits)
+        later = clean(replayed(case, source, TRAFFIC, None), case.limits)
         name = f"{source.traffic_period} against {source.reference_period}"
         found[name] = Population(judged(later.features, later.target))
     return found

@@ -2,7 +2,8 @@
 
 python -m benchmarks.false_alarms [--source DIR|synthetic] [--windows 400] [--sizes 500 2000]
 
-Needs a taxi bundle that was trained from the same source: python prepare.py --source …
+Its rows are in random order, so it needs a taxi bundle split at random, of the same source:
+python prepare.py --split random --source …
 """
 
 import argparse
@@ -69,11 +70,11 @@ def populations(bundle: ModelBundle, source: Source) -> Mapping[str, Window]:
 
         return draw
 
-    holdout = replayed(case, source, HOLDOUT)
+    holdout = replayed(case, source, HOLDOUT, bundle.manifest.time)
     longer = holdout.features.assign(trip_distance=holdout.features["trip_distance"] * SHIFT)
     found = {"undrifted": of(holdout), f"trip_distance x {SHIFT}": of(replace(holdout, features=longer))}
     if source.name != "synthetic" and source.traffic_period:
-        later = clean(replayed(case, source, TRAFFIC), case.limits)
+        later = clean(replayed(case, source, TRAFFIC, None), case.limits)
         found[f"{source.traffic_period} against {source.reference_period}"] = of(later)
     return found
 

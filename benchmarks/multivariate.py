@@ -2,7 +2,8 @@
 
 python -m benchmarks.multivariate [--source DIR|synthetic] [--windows 400] [--sizes 500 2000]
 
-Needs a taxi bundle that was trained from the same source: python prepare.py --source …
+Its rows are in random order, so it needs a taxi bundle split at random, of the same source:
+python prepare.py --split random --source …
 """
 
 import argparse

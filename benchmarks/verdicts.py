@@ -3,7 +3,8 @@
 python -m benchmarks.verdicts [--model taxi|iris] [--source DIR|synthetic] [--windows 400] [--sizes 500 2000]
                               [--references 40]
 
-Needs a bundle that was trained from the same source: python prepare.py --model … --source …
+Its rows are in random order, so it needs a bundle split at random, of the same source:
+python prepare.py --split random --model … --source …
 """
 
 import argparse
@@ -106,7 +107,7 @@ def populations(
         f"drawn by {column}": Population(undrifted, by=column),
         f"{BLANKED:.0%} of {column} missing": Population(undrifted, change=blanked(column)),
     }
-    holdout = replayed(case, source, HOLDOUT)
+    holdout = replayed(case, source, HOLDOUT, bundle.manifest.time)
     scaled = holdout.features.assign(**{column: holdout.features[column] * factor})
     found[f"{column} x {factor}"] = Population(judged_rows(bundle, case, replace(holdout, features=scaled)))
     for segment in case.segments:
@@ -114,7 +115,7 @@ def populations(
             changed = worse_in(segment, value)
             found[f"errors x {WORSE} in {segment}={value}"] = Population(undrifted, change=changed)
     if source.traffic_period:
-        later = clean(replayed(case, source, TRAFFIC), case.limits)
+        later = clean(replayed(case, source, TRAFFIC, None), case.limits)
         found[f"{source.traffic_period} against {source.reference_period}"] = Population(
             judged_rows(bundle, case, later)
         )
@@ -164,7 +165,7 @@ def main() -> None:
     bundle, case = load_bundle(arguments.models_dir, arguments.model), load_use_case(arguments.model)
     source = case.open_source(SourceRequest(arguments.source, settings.data_dir / "raw"))
     reference, rate = Reference.prepare(bundle.manifest, bundle.reference()), settings.false_alarm_rate
-    undrifted = judged_rows(bundle, case, replayed(case, source, HOLDOUT))
+    undrifted = judged_rows(bundle, case, replayed(case, source, HOLDOUT, bundle.manifest.time))
     print(f"{len(reference.frame):,} reference rows, rate {rate}, {arguments.windows} windows a line")
     print(f"{'windows drawn from':<36}{'rows':>6}" + "".join(f"{verdict:>13}" for verdict in VERDICTS), flush=True)
     fitted = Judge.of(reference, rate)

@@ -55,7 +55,12 @@ class Manifest(BaseModel):
     onnx_max_difference: float | None = Field(
         None, description="Largest difference from scikit-learn when created"
     )
-    metrics: Mapping[str, float] = Field(description="On held-out rows")
+    metrics: Mapping[str, float] = Field(
+        description="On the reference rows, whose predictions are by pipelines that have not seen them"
+    )
+    holdout_metrics: Mapping[str, float] = Field(
+        {}, description="Of the served model on the days after the reference; empty without event times"
+    )
     data_source: str
     data_period: str
     libraries: Mapping[str, str]
@@ -97,7 +102,7 @@ class ModelBundle:
         return self.path / name
 
     def reference(self) -> "pd.DataFrame":
-        """Held-out rows: the features (categories as strings), `prediction` and `target`."""
+        """Rows judged unseen: features (categories as strings), `prediction`, `target`, segments and time."""
         import pandas as pd  # heavy, and the prediction service never asks for the reference
 
         return pd.read_parquet(self.file(REFERENCE))

@@ -53,10 +53,13 @@ class PredictRequest:
     targets: Mapping[str, Value]
 
 
-def replayed(use_case: UseCase, source: Source, period: str) -> Examples:
-    """Examples to send: the later period as it came, or reference rows used neither to train nor as reference."""
+def replayed(use_case: UseCase, source: Source, period: str, split_by: str | None) -> Examples:
+    """Examples to send: the later period as it came, or rows of the model's own that it has not seen.
+
+    `split_by` is the time column of the model's manifest; by another one, rows would be sent that it learned from.
+    """
     if period == HOLDOUT:
-        return split(clean(use_case.to_examples(source.reference()), use_case.limits)).holdout
+        return split(clean(use_case.to_examples(source.reference()), use_case.limits), split_by).holdout
     examples = use_case.to_examples(source.traffic()).complete(use_case.limits)
     if not len(examples):
         raise NoTraffic(f"no row of {source.traffic_period} has all features; there is nothing to send")

@@ -137,9 +137,9 @@ def _feedback_item(target: CheckedTarget, model: str) -> Item:
 
 def send_replay(sender: Sender, plan: ReplayPlan, models_dir: Path) -> int:
     """Replay, print the summary (also when stopped by Ctrl-C), and return the exit status."""
-    _warn_of_mismatch(sender.use_case, plan, models_dir)
+    split_by = _fitting_split(sender.use_case, plan, models_dir)
     rng = np.random.default_rng(plan.seed)
-    traffic = to_traffic(replayed(sender.use_case, plan.source, plan.period), plan.drifts, rng)
+    traffic = to_traffic(replayed(sender.use_case, plan.source, plan.period, split_by), plan.drifts, rng)
     rows = shuffled(len(traffic.records), plan.count, rng)
     sender.require_service()
     with _id_writer(plan.accepted_ids) as write_ids:
@@ -170,11 +170,15 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def _warn_of_mismatch(use_case: UseCase, plan: ReplayPlan, models_dir: Path) -> None:
-    with contextlib.suppress(BundleError):  # the service may run elsewhere: then nothing can be compared
+def _fitting_split(use_case: UseCase, plan: ReplayPlan, models_dir: Path) -> str | None:
+    """The time column by which the live model's rows were split, with a warning where it learned from others."""
+    try:
         manifest = load_bundle(models_dir, use_case.name).manifest
-        if reason := mismatch(manifest, plan.source, plan.period):
-            say(f"warning: {reason}")
+    except BundleError:  # the service may run elsewhere: then nothing can be compared
+        return use_case.time
+    if reason := mismatch(manifest, plan.source, plan.period):
+        say(f"warning: {reason}")
+    return manifest.time
 
 
 def _feedback(sender: Sender, delay: float | None) -> DelayedFeedback | None:

@@ -2,17 +2,20 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from sextant.contracts.errors import Fatal
 from sextant.contracts.model_bundle import (
     MODEL_CARD,
+    NULLS,
     ONNX_MODEL,
     PIPELINE,
     REFERENCE,
@@ -29,6 +32,9 @@ from sextant.use_cases.use_case import UseCase
 TRUSTED_PACKAGES = ("sklearn.", "numpy.")
 """Packages whose types a pipeline.skops may name; any other type would be code that nobody has reviewed."""
 
+MeasureNulls = Callable[[Manifest, pd.DataFrame, npt.NDArray[np.intp]], bytes]
+"""Makes nulls.json from all rows that were predicted unseen, by time, and the reference's positions in them."""
+
 
 class UntrustedPipeline(Fatal):
     """The pipeline holds types that may not be loaded from a file."""
@@ -44,13 +50,18 @@ class Origin:
 
 
 def write_bundle(
-    models_dir: Path, use_case: UseCase, split: Split, model: TrainedModel, origin: Origin
+    models_dir: Path,
+    use_case: UseCase,
+    split: Split,
+    model: TrainedModel,
+    origin: Origin,
+    *,
+    measure_nulls: MeasureNulls | None = None,
 ) -> ModelBundle:
     """Publish the model under its origin's version and make it the live one."""
     with _staging_folder(models_dir / use_case.name) as staged:
         (staged / ONNX_MODEL).write_bytes(model.onnx)
         trusted = _write_pipeline(staged / PIPELINE, model.pipeline)
-        reference_frame(use_case, split, model).to_parquet(staged / REFERENCE, index=False)
         manifest = Manifest(
             name=use_case.name,
             version=origin.version,
@@ -59,31 +70,35 @@ def write_bundle(
             target=use_case.target,
             classes=model.classes,
             segments=use_case.segments,
-            time=use_case.time,
+            time=use_case.time if split.timing else None,
             trusted_types=trusted,
             onnx_max_difference=model.onnx_difference,
             metrics=model.metrics,
+            holdout_metrics=model.holdout_metrics,
             data_source=origin.source,
             data_period=origin.period,
             libraries=libraries(),
             files={},
         )
+        scored = scored_frame(manifest, split, model)
+        scored.iloc[split.reference_positions].to_parquet(staged / REFERENCE, index=False)
+        if manifest.time and measure_nulls:
+            (staged / NULLS).write_bytes(measure_nulls(manifest, scored, split.reference_positions))
         card = model_card(manifest, use_case.about, split, model)
         (staged / MODEL_CARD).write_text(card, encoding="utf-8")
         files = {path.name: file_sha256(path) for path in sorted(staged.iterdir())}
         return publish(models_dir, manifest.model_copy(update={"files": files}), staged)
 
 
-def reference_frame(use_case: UseCase, split: Split, model: TrainedModel) -> pd.DataFrame:
-    """The held-out rows that drift is measured against, with the predictions of the served model."""
-    rows = split.reference
-    frame = rows.features.assign(prediction=model.reference.values, target=rows.target)
-    if model.classes is not None and model.reference.probabilities is not None:
+def scored_frame(manifest: Manifest, split: Split, model: TrainedModel) -> pd.DataFrame:
+    """All rows that were predicted unseen, with these predictions; the reference is some of them."""
+    rows = split.scored
+    frame = rows.features.assign(prediction=model.scored.values, target=rows.target)
+    if model.classes is not None and model.scored.probabilities is not None:
         columns = [f"probability_{name}" for name in model.classes]
-        frame[columns] = model.reference.probabilities
-    wanted = [*use_case.segments, *([use_case.time] if use_case.time else [])]
-    beside = [name for name in dict.fromkeys(wanted) if name not in frame]
-    return pd.concat([frame, rows.context[beside]], axis=1)
+        frame[columns] = model.scored.probabilities
+    wanted = dict.fromkeys([*manifest.segments, *([manifest.time] if manifest.time else [])])
+    return pd.concat([frame, rows.context[[name for name in wanted if name not in frame]]], axis=1)
 
 
 @contextmanager

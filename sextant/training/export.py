@@ -30,6 +30,11 @@ class Predictions:
     values: npt.NDArray[Any]
     probabilities: npt.NDArray[np.float64] | None
 
+    def take(self, positions: npt.NDArray[np.intp]) -> "Predictions":
+        """Those of the rows at these positions."""
+        chances = None if self.probabilities is None else self.probabilities[positions]
+        return Predictions(self.values[positions], chances)
+
 
 def pipeline_input(schema: FeatureSchema, features: pd.DataFrame) -> pd.DataFrame:
     """Features as a pipeline gets them: numbers as float32 as in ONNX, missing ones NaN, categories as text."""

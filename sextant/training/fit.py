@@ -1,4 +1,4 @@
-"""Trains a use case's pipeline and evaluates it, as it will be served, on held-out rows."""
+"""Trains a use case's pipeline and evaluates it on rows that it has not seen."""
 
 import hashlib
 import json
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from sextant.contracts.schema import FeatureSchema, Task
+from sextant.training.cross_fit import cross_fitted
 from sextant.training.export import (
     OnnxModel,
     Predictions,
@@ -25,7 +26,7 @@ from sextant.training.export import (
 from sextant.training.split import Split, known_schema
 from sextant.use_cases.use_case import Examples, UseCase
 
-RECIPE = 2
+RECIPE = 3
 """Increase it when the way from data to bundle changes, so that the same data give another bundle."""
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx", "skops")
@@ -33,17 +34,21 @@ LIBRARIES = ("numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A fitted pipeline, its ONNX form, and how well it does on the reference rows."""
+    """A fitted pipeline, its ONNX form, and how well it does on rows that were not trained on."""
 
     pipeline: Any
     onnx: bytes
     onnx_difference: float
     schema: FeatureSchema
     classes: tuple[str, ...] | None
-    reference: Predictions
+    scored: Predictions
+    """Of the split's scored rows, in their order."""
     metrics: Mapping[str, float]
+    """On the reference rows."""
     baseline: Mapping[str, float]
     """The same measures for a model that always predicts the median, or the most common class."""
+    holdout_metrics: Mapping[str, float]
+    """Of the served model on later days; empty where the split is not by time."""
 
 
 def libraries() -> dict[str, str]:
@@ -57,40 +62,56 @@ def fingerprint(use_case: UseCase, cleaned: Examples, seed: int) -> str:
     recipe = {
         "recipe": RECIPE,
         "use_case": [use_case.name, use_case.task, use_case.target, use_case.about, *use_case.segments],
+        "time": use_case.time,
         "features": [feature.model_dump() for feature in use_case.features],
         "pipeline": sorted(f"{name}={value!r}" for name, value in parameters.items()),
         "seed": seed,
         "libraries": libraries(),
     }
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
-    segments = cleaned.context[[name for name in use_case.segments if name in cleaned.context]]
-    rows = pd.concat([cleaned.features, cleaned.target.rename("target"), segments], axis=1)
+    beside = dict.fromkeys([*use_case.segments, *([use_case.time] if use_case.time else [])])
+    context = cleaned.context[[name for name in beside if name in cleaned.context]]
+    rows = pd.concat([cleaned.features, cleaned.target.rename("target"), context], axis=1)
     digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
     return digest.hexdigest()[:8]
 
 
 def train(use_case: UseCase, split: Split, seed: int) -> TrainedModel:
     """Fit, export and evaluate; raises OnnxDiffers when ONNX and scikit-learn disagree."""
-    schema = known_schema(use_case.limits, split.training)
+    task, schema = use_case.task, known_schema(use_case.limits, split.training)
     pipeline = use_case.make_pipeline(seed)
     pipeline.fit(pipeline_input(schema, split.training.features), split.training.target)
-    onnx = export(pipeline, schema, use_case.name, use_case.task)
-    served = OnnxModel(onnx, schema, use_case.task)
-    difference = _difference(pipeline, served, schema, use_case.task, split.reference.features)
-    predictions = served.predict(split.reference.features)
-    classes = tuple(map(str, pipeline.classes_)) if use_case.task == "classification" else None
+    onnx = export(pipeline, schema, use_case.name, task)
+    served = OnnxModel(onnx, schema, task)
+    difference = _difference(pipeline, served, schema, task, split.unseen.features)
+    classes = tuple(map(str, pipeline.classes_)) if task == "classification" else None
+    scored = (
+        served.predict(split.scored.features)
+        if split.folds is None
+        else cross_fitted(use_case, schema, split.scored, split.folds, classes=classes, seed=seed)
+    )
     truth = split.reference.target.to_numpy()
-    constant = _baseline(use_case.task, split.training.target, len(truth))
+    constant = _baseline(task, split.training.target, len(truth))
     return TrainedModel(
         pipeline=pipeline,
         onnx=onnx,
         onnx_difference=difference,
         schema=schema,
         classes=classes,
-        reference=predictions,
-        metrics=measures(use_case.task, truth, predictions, classes),
-        baseline=measures(use_case.task, truth, Predictions(constant, None), classes),
+        scored=scored,
+        metrics=measures(task, truth, scored.take(split.reference_positions), classes),
+        baseline=measures(task, truth, Predictions(constant, None), classes),
+        holdout_metrics=_on_later_days(use_case, split, served, classes),
     )
+
+
+def _on_later_days(
+    use_case: UseCase, split: Split, served: OnnxModel, classes: tuple[str, ...] | None
+) -> dict[str, float]:
+    if split.timing is None:
+        return {}
+    later = split.holdout
+    return measures(use_case.task, later.target.to_numpy(), served.predict(later.features), classes)
 
 
 def _difference(

@@ -2,14 +2,19 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from sextant.contracts.errors import BundleError
 from sextant.contracts.model_bundle import ModelBundle, current_version, load_bundle, set_current
 from sextant.training.bundle import Origin, write_bundle
+from sextant.training.card import alarms
 from sextant.training.fit import TrainedModel, fingerprint, train
-from sextant.training.split import clean, split
-from sextant.use_cases.use_case import Examples, Source, UseCase
+from sextant.training.split import FOLDS, Split, clean, split
+from sextant.use_cases.use_case import Source, UseCase
+
+MOST_AHEAD = timedelta(days=1)
+"""So far may the local date of an event lie after this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +30,22 @@ def prepare(use_case: UseCase, source: Source, models_dir: Path, *, seed: int, f
     raw = source.reference()
     cleaned = clean(use_case.to_examples(raw), use_case.limits)
     print(f"data: {source.name}, {source.reference_period}: {len(raw):,} rows, {len(cleaned):,} of them usable")
+    parts = split(cleaned, use_case.time)
+    for line in remarks(use_case, parts, datetime.now(UTC).date()):
+        print(line)
     version = f"{source.reference_period.replace('-', '.')}-{fingerprint(use_case, cleaned, seed)}"
     if not force and (there := _existing(models_dir, use_case.name, version)):
         return Prepared(there, None)
     origin = Origin(version, source.name, source.reference_period)
-    return _train_and_publish(use_case, cleaned, origin, models_dir=models_dir, seed=seed)
+    return _train_and_publish(use_case, parts, origin, models_dir=models_dir, seed=seed)
+
+
+def remarks(use_case: UseCase, parts: Split, today: date) -> list[str]:
+    """A line for each thing that is wrong with the times, and what they allow to say of alarms."""
+    lines = list(parts.notes)
+    if parts.timing and parts.timing.holdout.last > today + MOST_AHEAD:
+        lines.append(f"the times in {use_case.time} reach {parts.timing.holdout.last}, which is in the future")
+    return [*lines, alarms(parts)]
 
 
 def _existing(models_dir: Path, name: str, version: str) -> ModelBundle | None:
@@ -54,10 +70,10 @@ def _is_live(models_dir: Path, name: str, version: str) -> bool:
 
 
 def _train_and_publish(
-    use_case: UseCase, cleaned: Examples, origin: Origin, *, models_dir: Path, seed: int
+    use_case: UseCase, parts: Split, origin: Origin, *, models_dir: Path, seed: int
 ) -> Prepared:
-    parts = split(cleaned)
-    print(f"training {use_case.name} on {len(parts.training):,} rows ...")
+    more = f", and on {FOLDS} parts of them to predict the others" if parts.timing else ""
+    print(f"training {use_case.name} on {len(parts.training):,} rows{more} ...")
     start = time.monotonic()
     model = train(use_case, parts, seed)
     print(f"trained and compared with ONNX in {time.monotonic() - start:.1f} s")

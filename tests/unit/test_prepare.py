@@ -1,17 +1,25 @@
 """What `python prepare.py` leaves on disk, the first time, again, and when something is wrong."""
 
 import stat
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import prepare
-from sextant.contracts.model_bundle import ModelBundle, current_version, load_bundle, set_current
+from sextant.contracts.model_bundle import NULLS, Manifest, ModelBundle, current_version, load_bundle, set_current
 from sextant.training import fit as training
+from sextant.training.bundle import Origin, write_bundle
 from sextant.training.export import OnnxModel, Predictions, pipeline_input
+from sextant.training.fit import train
+from sextant.training.preparation import remarks
+from sextant.training.split import clean, split
 from sextant.use_cases.synthetic_trips import synthetic_month
+from sextant.use_cases.taxi import USE_CASE as TAXI
 
 TIME = "lpep_pickup_datetime"
 
@@ -20,7 +28,7 @@ TIME = "lpep_pickup_datetime"
 def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("months")
     for month in ("2021-01", "2022-01"):
-        synthetic_month(month, rows=3_000).to_parquet(folder / f"green_tripdata_{month}.parquet")
+        synthetic_month(month, rows=2_000).to_parquet(folder / f"green_tripdata_{month}.parquet")
     return folder
 
 
@@ -33,6 +41,13 @@ def taxi(months: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
 
 def run(data: Path, *arguments: str) -> int:
     return prepare.main(["--model", "iris", "--data-dir", str(data), *arguments])
+
+
+def served(bundle: ModelBundle, rows: pd.DataFrame) -> Any:
+    """What the model that is served says of these rows."""
+    manifest = bundle.manifest
+    model = OnnxModel(bundle.file("model.onnx").read_bytes(), manifest.feature_schema, manifest.task)
+    return model.predict(rows).values
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -65,10 +80,50 @@ def test_the_reference_holds_features_prediction_target_segment_and_time(taxi: M
     )
 
 
-def test_the_reference_predictions_are_those_of_the_served_model(taxi: ModelBundle) -> None:
-    rows, manifest = taxi.reference(), taxi.manifest
-    model = OnnxModel(taxi.file("model.onnx").read_bytes(), manifest.feature_schema, manifest.task)
-    np.testing.assert_allclose(model.predict(rows).values, rows["prediction"])
+def test_the_reference_is_in_time_order_and_its_predictions_are_not_those_of_a_model_that_saw_the_rows(
+    taxi: ModelBundle,
+) -> None:
+    rows = taxi.reference()
+    assert rows[TIME].is_monotonic_increasing
+    assert rows[TIME].max() < "2021-01-22"
+    assert np.abs(served(taxi, rows) - rows["prediction"]).median() > 0.1
+
+
+def test_the_served_model_does_as_well_on_later_days_as_the_reference_says(taxi: ModelBundle) -> None:
+    assert taxi.manifest.holdout_metrics["mae"] == pytest.approx(taxi.manifest.metrics["mae"], rel=0.1)
+
+
+def test_without_times_the_reference_predictions_are_those_of_the_served_model(tmp_path: Path) -> None:
+    assert run(tmp_path) == 0
+    bundle = load_bundle(tmp_path / "models", "iris")
+    rows = bundle.reference()
+    assert bundle.manifest.time is None
+    assert (served(bundle, rows) == rows["prediction"]).all()
+
+
+def test_a_split_at_random_is_that_of_rows_without_a_time(months: Path, tmp_path: Path) -> None:
+    assert prepare.main(["--source", str(months), "--split", "random", "--data-dir", str(tmp_path)]) == 0
+    bundle = load_bundle(tmp_path / "models", "taxi")
+    assert bundle.manifest.time is None
+    assert TIME not in bundle.reference()
+    np.testing.assert_allclose(served(bundle, bundle.reference()), bundle.reference()["prediction"])
+
+
+def test_nulls_are_measured_on_all_rows_that_were_predicted_unseen(tmp_path: Path) -> None:
+    parts, seen = split(clean(TAXI.to_examples(synthetic_month("2021-01", rows=1_000)), TAXI.limits), TIME), []
+
+    def measure(manifest: Manifest, scored: pd.DataFrame, positions: Any) -> bytes:
+        seen.append((manifest.time, scored, positions))
+        return b"{}"
+
+    quick = replace(TAXI, make_pipeline=lambda seed: TAXI.make_pipeline(seed).set_params(trees__n_estimators=3))
+    origin = Origin("v1", "tests", "2021-01")
+    bundle = write_bundle(tmp_path, quick, parts, train(quick, parts, 0), origin, measure_nulls=measure)
+    assert bundle.file(NULLS).read_bytes() == b"{}"
+    ((time, scored, positions),) = seen
+    assert time == TIME
+    assert scored[TIME].is_monotonic_increasing
+    pd.testing.assert_frame_equal(scored.iloc[positions].reset_index(drop=True), bundle.reference())
 
 
 def test_the_pipeline_loads_with_nothing_but_the_listed_types(taxi: ModelBundle) -> None:
@@ -79,13 +134,15 @@ def test_the_pipeline_loads_with_nothing_but_the_listed_types(taxi: ModelBundle)
     pipeline = skops.io.load(taxi.file("pipeline.skops"), trusted=trusted)
     rows = taxi.reference()
     predicted = pipeline.predict(pipeline_input(taxi.manifest.feature_schema, rows))
-    np.testing.assert_allclose(predicted, rows["prediction"], rtol=1e-4)
+    np.testing.assert_allclose(predicted, served(taxi, rows), rtol=1e-4)
 
 
 def test_the_model_card_holds_the_numbers_of_the_run(taxi: ModelBundle) -> None:
     card = taxi.file("MODEL_CARD.md").read_text()
     assert f"# taxi {taxi.manifest.version}" in card
     assert f"| mae | {taxi.manifest.metrics['mae']:.3f} |" in card
+    assert f" {taxi.manifest.holdout_metrics['mae']:.3f} |" in card
+    assert "the reference spans 2021-01-01 to 2021-01-21 (21 days): false alarms at the rate that is set" in card
 
 
 def test_other_users_may_read_the_bundle(taxi: ModelBundle) -> None:
@@ -158,6 +215,23 @@ def test_a_model_that_onnx_changes_is_not_published(
     assert run(tmp_path) == 1
     assert "nothing was published" in capsys.readouterr().err
     assert not list((tmp_path / "models").glob("*/*"))
+
+
+def test_the_days_of_the_reference_and_the_rate_they_allow_are_said_every_time(
+    months: Path, taxi: ModelBundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--source", str(months), "--data-dir", str(taxi.path.parents[2])]
+    assert prepare.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "the reference spans 2021-01-01 to 2021-01-21 (21 days): false alarms at the rate that is set" in out
+    assert "already exists" in out
+
+
+def test_times_in_the_future_are_said() -> None:
+    parts = split(clean(TAXI.to_examples(synthetic_month("2021-01", rows=1_000)), TAXI.limits), TIME)
+    said, expected = remarks(TAXI, parts, date(2021, 1, 20)), remarks(TAXI, parts, date(2021, 1, 30))
+    assert said == [f"the times in {TIME} reach 2021-01-31, which is in the future", *expected]
+    assert len(expected) == 1
 
 
 @pytest.mark.parametrize(

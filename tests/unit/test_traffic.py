@@ -46,14 +46,15 @@ def keys(examples: Examples) -> set[tuple[object, ...]]:
 
 
 def test_hold_out_rows_were_neither_trained_on_nor_in_the_reference() -> None:
-    parts = split(clean(USE_CASE.to_examples(source().reference()), USE_CASE.limits))
-    sent = keys(replayed(USE_CASE, source(), HOLDOUT))
-    assert len(sent) > 200
-    assert not sent & (keys(parts.training) | keys(parts.reference))
+    for split_by in (None, USE_CASE.time):
+        parts = split(clean(USE_CASE.to_examples(source().reference()), USE_CASE.limits), split_by)
+        sent = keys(replayed(USE_CASE, source(), HOLDOUT, split_by))
+        assert len(sent) > 200
+        assert not sent & (keys(parts.training) | keys(parts.reference))
 
 
 def test_traffic_is_the_later_period_as_it_came_with_rows_that_a_service_takes() -> None:
-    sent = replayed(USE_CASE, source(20_000), TRAFFIC)
+    sent = replayed(USE_CASE, source(20_000), TRAFFIC, None)
     assert sent.features.notna().all(axis=None)
     assert sent.features["trip_distance"].max() > 100
     assert sent.target.isna().any()
@@ -64,11 +65,11 @@ def test_a_period_without_complete_rows_is_one_clear_error() -> None:
         "files", "2021-01", "2022-01", lambda month: synthetic_month(month, rows=5).assign(PULocationID=None)
     )
     with pytest.raises(NoTraffic, match="nothing to send"):
-        replayed(USE_CASE, empty, TRAFFIC)
+        replayed(USE_CASE, empty, TRAFFIC, None)
 
 
 def test_records_hold_features_and_context_and_are_valid_json() -> None:
-    traffic = to_traffic(replayed(USE_CASE, source(), TRAFFIC), [], rng())
+    traffic = to_traffic(replayed(USE_CASE, source(), TRAFFIC, None), [], rng())
     assert set(traffic.records[0]) == {
         "PULocationID", "DOLocationID", "trip_distance", "payment_type", "passenger_count", "lpep_pickup_datetime"
     }  # fmt: skip
@@ -95,7 +96,7 @@ def test_a_request_carries_ids_and_only_the_targets_that_are_known() -> None:
 
 
 def test_a_number_drifts_by_its_factor_and_the_target_stays() -> None:
-    examples = replayed(USE_CASE, source(), TRAFFIC)
+    examples = replayed(USE_CASE, source(), TRAFFIC, None)
     plain, drifted = (
         to_traffic(examples, drifts, rng()) for drifts in ([], [InjectedDrift("trip_distance", factor=1.5)])
     )

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from sextant.contracts.schema import Feature
+from sextant.training.cross_fit import cross_fitted
 from sextant.training.export import OnnxDiffers, OnnxModel, Predictions, pipeline_input, require_agreement
 from sextant.training.fit import TrainedModel, fingerprint, train
 from sextant.training.split import Split, clean, split
@@ -17,19 +20,33 @@ from sextant.use_cases.taxi import USE_CASE as TAXI
 from sextant.use_cases.use_case import Examples
 
 
+def one_day_at_a_time(_: int) -> Any:
+    """Learns each day's own value by heart, and knows nothing of any other day."""
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    return make_pipeline(OneHotEncoder(handle_unknown="ignore"), LinearRegression())
+
+
+DAY_READER = replace(
+    TAXI, features=(Feature(name="day", kind="categorical"),), make_pipeline=one_day_at_a_time, time=None
+)
+
+
 @cache
 def taxi_rows() -> Examples:
-    return clean(TAXI.to_examples(synthetic_month("2021-01", rows=4_000)), TAXI.limits)
+    return clean(TAXI.to_examples(synthetic_month("2021-01", rows=2_500)), TAXI.limits)
 
 
 @cache
 def taxi() -> tuple[Split, TrainedModel]:
-    return split(taxi_rows()), train(TAXI, split(taxi_rows()), seed=0)
+    return split(taxi_rows(), TAXI.time), train(TAXI, split(taxi_rows(), TAXI.time), seed=0)
 
 
 @cache
 def iris() -> tuple[Split, TrainedModel]:
-    parts = split(clean(IRIS.to_examples(resampled("bundled")), IRIS.limits))
+    parts = split(clean(IRIS.to_examples(resampled("bundled")), IRIS.limits), None)
     return parts, train(IRIS, parts, seed=0)
 
 
@@ -118,6 +135,42 @@ def test_the_fingerprint_changes_with_the_rows_the_seed_and_the_pipeline_only() 
         fingerprint(another_pipeline, rows, 0),
     }
     assert len(others | {first}) == 5
+
+
+def test_the_fingerprint_changes_with_the_times_of_the_rows_and_with_their_column() -> None:
+    rows = taxi_rows()
+    times = rows.context["lpep_pickup_datetime"]
+    later = Examples(
+        rows.features, rows.target, rows.context.assign(lpep_pickup_datetime=times.iloc[::-1].to_numpy())
+    )
+    others = {fingerprint(TAXI, later, 0), fingerprint(replace(TAXI, time=None), rows, 0)}
+    assert len(others | {fingerprint(TAXI, rows, 0)}) == 3
+
+
+def test_each_row_is_predicted_by_a_pipeline_that_has_not_seen_its_day() -> None:
+    """Targets that only their own day could teach: a pipeline that saw it would be right."""
+    days = np.repeat(np.arange(6), 100)
+    features = pd.DataFrame({"day": pd.Series(days.astype(str), dtype=object)})
+    rows = Examples(features, pd.Series(days * 10.0), pd.DataFrame(index=features.index))
+    predicted = cross_fitted(DAY_READER, DAY_READER.limits, rows, days % 4, classes=None, seed=0).values
+    assert (np.abs(predicted - rows.target) > 1).all()
+
+
+def test_a_class_that_a_fold_never_saw_has_no_probability_there() -> None:
+    parts, model = iris()
+    assert model.classes is not None
+    species = parts.training.target.to_numpy()
+    folds = np.where(species == "setosa", 0, np.arange(len(species)) % 2 + 1)
+    found = cross_fitted(IRIS, model.schema, parts.training, folds, classes=model.classes, seed=0)
+    assert found.probabilities is not None
+    assert (found.probabilities[species == "setosa", model.classes.index("setosa")] == 0).all()
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert "setosa" not in found.values[species == "setosa"]
+
+
+def test_errors_without_having_seen_the_day_are_like_those_on_later_days() -> None:
+    _, model = taxi()
+    assert model.metrics["mae"] == pytest.approx(model.holdout_metrics["mae"], rel=0.1)
 
 
 def test_numbers_reach_a_pipeline_with_the_precision_of_onnx() -> None:
