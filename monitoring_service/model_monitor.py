@@ -11,7 +11,8 @@ import orjson
 
 from sextant.contracts.events import CLOCK_TOLERANCE, Prediction, Target, is_in_future
 from sextant.contracts.model_bundle import Manifest, ModelBundle
-from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds
+from sextant.evaluation.drift.calibration import Calibration
+from sextant.evaluation.drift.column import Thresholds
 from sextant.evaluation.drift.multivariate import DomainClassifier
 from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.frames import ConformedFrame, to_frame
@@ -35,7 +36,7 @@ class MonitoredVersion:
     domain: DomainClassifier
     calibration: Calibration | None = None
     segment_calibration: Calibration | None = None
-    multivariate_calibration: ColumnThresholds | None = None
+    multivariate_calibration: Thresholds | None = None
     estimator: PerformanceEstimator | None = None
     unknowable: Mapping[str, str] = field(default_factory=dict)
     """Which of these cannot be found out, and why."""
@@ -57,7 +58,7 @@ class MonitoredVersion:
     @classmethod
     def of(cls, bundle: ModelBundle) -> "MonitoredVersion":
         """Read and prepare the bundle's reference."""
-        reference = Reference.prepare(bundle.manifest, bundle.reference())
+        reference = Reference.of(bundle)
         return cls(bundle, reference, DomainClassifier(reference))
 
 

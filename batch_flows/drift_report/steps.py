@@ -70,13 +70,12 @@ def read_reference(bundle: ModelBundle) -> "Reference":
     from sextant.evaluation.reference import Reference
 
     try:
-        rows = bundle.reference()
+        return Reference.of(bundle)
     except (OSError, ValueError) as error:
         file = bundle.file(REFERENCE)
         raise BundleError(
             f"{file} cannot be read ({in_one_line(error)}); run: python prepare.py --force"
         ) from error
-    return Reference.prepare(bundle.manifest, rows)
 
 
 @step(name="Calibrate thresholds", minutes=10)

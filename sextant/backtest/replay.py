@@ -65,7 +65,7 @@ class Judge:
     @classmethod
     def of(cls, bundle: ModelBundle, cache: Path, *, rate: float, say: Say) -> Self:
         """Prepare all of it; calibrates, for seconds, what the cache folder does not hold at this rate."""
-        reference = Reference.prepare(bundle.manifest, bundle.reference())
+        reference = Reference.of(bundle)
 
         def progress(column: str, done: int, total: int) -> None:
             say(f"calibrating {column} ({done + 1} of {total})")

@@ -8,10 +8,16 @@ from functools import cached_property
 import pandas as pd
 
 from sextant.contracts.schema import Feature
-from sextant.evaluation.drift.calibration import MIN_VALUES, Calibration, segment_test
-from sextant.evaluation.drift.column import DRIFT, measure_drift
+from sextant.evaluation.drift.calibration import MIN_VALUES, Calibration, rate_of_each, segment_test
+from sextant.evaluation.drift.column import DRIFT, InTime, Thresholds, measure_drift
+from sextant.evaluation.drift.stat_tests import method_of
 from sextant.evaluation.frames import TARGET, ConformedFrame
+from sextant.evaluation.in_time.hours import EVENT_HOUR, Weights
+from sextant.evaluation.in_time.matching import Matching
+from sextant.evaluation.in_time.null import Nulls
+from sextant.evaluation.performance.error_growth import GrowthInTime
 from sextant.evaluation.performance.estimation import PerformanceEstimator
+from sextant.evaluation.performance.fairness import FAIRNESS_GAP, GapsInTime
 from sextant.evaluation.quality import Qualities
 from sextant.evaluation.reference import UNKNOWN, Reference
 from sextant.evaluation.verdict import Verdict
@@ -39,6 +45,50 @@ class Case:
         """Accepted share of false alarms of each kind; None while nothing is calibrated."""
         return self.calibration.false_alarm_rate if self.calibration else None
 
+    @property
+    def nulls(self) -> Nulls | None:
+        """What scores are without drift, where rows come in the order of time."""
+        return self.reference.nulls
+
+    @cached_property
+    def matching(self) -> Matching:
+        """The window's rows beside the reference rows of the same hours."""
+        whole = self.reference.whole
+        if whole.hours is None:
+            raise ValueError("the reference has no times")
+        return Matching(whole.hours, whole.index, self.window[EVENT_HOUR])
+
+    def growth_in_time(self, name: str, known: "pd.Series[float]") -> GrowthInTime | None:
+        """What a kind of mean is compared with in time; None where rows are judged as if in random order."""
+        nulls, rate = self.nulls, self.rate
+        if nulls is None:
+            return None
+        return GrowthInTime(
+            self.matching, known, lambda rows: nulls.threshold((name, "", ""), rows, rate) if rate else None
+        )
+
+    def gaps_in_time(self) -> GapsInTime | None:
+        """The same for the gaps between segments."""
+        nulls = self.nulls
+        if nulls is None:
+            return None
+        return GapsInTime(
+            self.matching, lambda segment, rows, rate: nulls.threshold((FAIRNESS_GAP, "", segment), rows, rate)
+        )
+
+    def _thresholds(self, column: Feature, segment: str = "") -> Thresholds | None:
+        """Of one column, in one segment or in all rows; columns, and columns of segments, are a family each."""
+        calibration = self.segment_calibration if segment else self.calibration
+        if calibration is None:
+            return None
+        if self.nulls is None:
+            return calibration.columns.get(segment_test(column.name, segment) if segment else column.name)
+        null = self.nulls.of((DRIFT, column.name, segment))
+        if null is None:
+            return None
+        rate = rate_of_each(calibration.false_alarm_rate, self.nulls.family(DRIFT, of_segments=bool(segment)))
+        return InTime(method_of(column), null, rate)
+
     @cached_property
     def columns(self) -> tuple[Verdict, ...]:
         """The verdict on each column; one that fails says why and never stops the others."""
@@ -50,10 +100,14 @@ class Case:
         """Targets come late: that is no error."""
         return int(self.window[TARGET].count()) >= MIN_VALUES
 
+    @cached_property
+    def _weights(self) -> Weights | None:
+        return self.matching.weights(self.window.index) if self.nulls else None
+
     def _column(self, column: Feature) -> Verdict:
         try:
-            thresholds = self.calibration.columns.get(column.name) if self.calibration else None
-            scorer = self.reference.whole.scorers.get(column.name)
+            thresholds = self._thresholds(column)
+            scorer = self.reference.whole.scorer(column.name, self._weights)
             verdict = measure_drift(column, scorer, self.window[column.name], thresholds)
             failure = self.calibration.failures.get(column.name) if self.calibration else None
             return verdict.because(failure) if failure else verdict
@@ -62,13 +116,14 @@ class Case:
 
     def columns_of(self, segment: str, rows: pd.DataFrame) -> tuple[Verdict, ...]:
         """The verdict on each column of a segment that can be judged: there, too few rows are no error."""
-        scorers = self.reference.segments.get(segment, UNKNOWN).scorers
-        known = self.segment_calibration.columns if self.segment_calibration else {}
+        part = self.reference.segments.get(segment, UNKNOWN)
+        weights = part.hours.weights(rows[EVENT_HOUR].to_numpy()) if self.nulls and part.hours else None
         found = []
         for column in self.reference.columns:
-            thresholds = known.get(segment_test(column.name, segment))
+            thresholds = self._thresholds(column, segment)
             if thresholds is None or rows[column.name].count() < MIN_VALUES:
                 continue
             with suppress(Exception):  # any stat test may raise anything; the whole window says what fails
-                found.append(measure_drift(column, scorers.get(column.name), rows[column.name], thresholds))
+                scorer = part.scorer(column.name, weights)
+                found.append(measure_drift(column, scorer, rows[column.name], thresholds))
         return tuple(found)

@@ -1,14 +1,17 @@
 """Predictions and targets as a DataFrame with the types that evaluation relies on, the same for both sides."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NewType
 
 import numpy as np
 import pandas as pd
 
+from sextant.contracts.event_times import event_times
 from sextant.contracts.events import Prediction, Target
-from sextant.contracts.model_bundle import Manifest
+from sextant.contracts.model_bundle import CREATED_AT, Manifest
 from sextant.contracts.schema import Feature, Kind
+from sextant.evaluation.in_time.hours import EVENT_HOUR, LATEST, hour_bins
 
 PREDICTION = "prediction"
 TARGET = "target"
@@ -30,9 +33,11 @@ def to_frame(
     """
     names = manifest.feature_schema.names
     beside = [name for name in manifest.segments if name not in names]
-    rows, ids = [], []
+    rows, ids, made, written = [], [], [], []
     for prediction in predictions:
         ids.append(prediction.prediction_id)
+        made.append(prediction.created_at)
+        written.append(_written_time(prediction, manifest))
         rows.append(_row(prediction, targets.get(prediction.prediction_id), manifest, beside))
     frame = pd.DataFrame(rows, index=pd.Index(ids, name="prediction_id", dtype=object))
     wanted = [*names, PREDICTION, TARGET, *beside]
@@ -40,7 +45,25 @@ def to_frame(
         if name not in frame:
             frame[name] = None
     probabilities = sorted(name for name in frame.columns if name.startswith(PROBABILITY_PREFIX))
-    return conform(frame[[*wanted, *(name for name in probabilities if name not in wanted)]], manifest)
+    frame = frame[[*wanted, *(name for name in probabilities if name not in wanted)]]
+    if manifest.time:
+        frame = frame.assign(**{EVENT_HOUR: _hours(written, made, manifest)})
+    return conform(frame, manifest)
+
+
+def _written_time(prediction: Prediction, manifest: Manifest) -> Any:
+    if manifest.time is None or manifest.time == CREATED_AT:
+        return None
+    return prediction.features.get(manifest.time, prediction.context.get(manifest.time))
+
+
+def _hours(written: Sequence[Any], made: Sequence[datetime], manifest: Manifest) -> Any:
+    """The hour of each event; none for a time that lies in the future of its own prediction."""
+    moments = pd.Series(pd.DatetimeIndex(list(made))).dt.tz_localize(None).astype("datetime64[s]")
+    if manifest.time == CREATED_AT:
+        return hour_bins(moments)
+    times = event_times(pd.Series(written, dtype=object))
+    return hour_bins(times.where(times <= moments + LATEST))
 
 
 def _row(
@@ -62,6 +85,8 @@ def conform(frame: pd.DataFrame, manifest: Manifest) -> ConformedFrame:
     kinds: dict[str, Kind] = {feature.name: feature.kind for feature in manifest.feature_schema.features}
     outcome: Kind = "numerical" if manifest.task == "regression" else "categorical"
     kinds |= dict.fromkeys((PREDICTION, TARGET), outcome)
+    if manifest.time in frame and EVENT_HOUR not in frame:
+        frame = frame.assign(**{EVENT_HOUR: hour_bins(event_times(frame[manifest.time]))})
     columns: dict[str, pd.Series[Any]] = {}
     for name in dict.fromkeys((*frame.columns, *kinds)):
         values = frame[name] if name in frame else pd.Series(None, index=frame.index, dtype=object)

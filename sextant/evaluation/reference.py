@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from sextant.contracts.model_bundle import Manifest
+from sextant.contracts.model_bundle import NULLS, Manifest, ModelBundle
 from sextant.contracts.schema import Feature
 from sextant.evaluation.drift.scorers import Scorer, scorer_of
 from sextant.evaluation.frames import TARGET, ConformedFrame, conform, monitored_columns, target_column
+from sextant.evaluation.in_time.hours import EVENT_HOUR, Hours, Weights
+from sextant.evaluation.in_time.null import Nulls
 from sextant.evaluation.performance.error_growth import Moments
 from sextant.evaluation.performance.fairness import FairnessReference
 from sextant.evaluation.performance.measures import (
@@ -22,6 +26,9 @@ from sextant.evaluation.performance.measures import (
 from sextant.evaluation.quality import ColumnQuality, measure_quality
 from sextant.evaluation.segments import SegmentColumn
 
+Order = Literal["time", "provisional", "too short", "random"]
+"""Of consecutive rows; the same, from 3 to 6 days only; nothing is judged, from fewer; of shuffled rows only."""
+
 
 @dataclass(frozen=True)
 class ReferencePart:
@@ -31,16 +38,33 @@ class ReferencePart:
     values: Mapping[str, "pd.Series[Any]"]
     scorers: Mapping[str, Scorer]
     performance: Performance
+    places: Mapping[str, NDArray[np.intp]]
+    """Of each column's usable values, among the part's rows."""
+
+    hours: Hours | None
+    """None where the model's events have no time."""
 
     @classmethod
     def of(cls, frame: pd.DataFrame, columns: Sequence[Feature], manifest: Manifest) -> Self:
         """The part that these conformed rows are."""
-        values = {column.name: _usable(frame[column.name], column) for column in columns}
+        places = {column.name: _usable(frame[column.name], column) for column in columns}
+        values = {name: frame[name].iloc[usable].reset_index(drop=True) for name, usable in places.items()}
         scorers = {c.name: scorer_of(c, values[c.name]) for c in columns if not values[c.name].empty}
-        return cls(frame.index, values, scorers, measure_performance(frame, manifest))
+        hours = Hours.of(frame[EVENT_HOUR].to_numpy()) if EVENT_HOUR in frame else None
+        return cls(frame.index, values, scorers, measure_performance(frame, manifest), places, hours)
+
+    def scorer(self, column: str, weights: Weights | None) -> Scorer | None:
+        """The scorer of a column whose rows weigh so much; None where the part holds no values of it."""
+        scorer = self.scorers.get(column)
+        if scorer is None or weights is None:
+            return scorer
+        of_values = weights[self.places[column]]
+        return scorer.weighted(of_values) if of_values.any() else None
 
 
-UNKNOWN = ReferencePart(index=pd.RangeIndex(0), values={}, scorers={}, performance=Performance(0))
+UNKNOWN = ReferencePart(
+    index=pd.RangeIndex(0), values={}, scorers={}, performance=Performance(0), places={}, hours=None
+)
 """The reference of a segment whose values the reference does not hold."""
 
 
@@ -54,15 +78,26 @@ class Reference:
     whole: ReferencePart
     segment_columns: tuple[SegmentColumn, ...]
     segments: Mapping[str, ReferencePart]
+    row_errors: "pd.Series[float]"
+    """Of the labelled rows."""
+
     errors: Moments | None
     """Of the labelled rows; None when they are too few."""
 
     fairness: FairnessReference
     quality: Mapping[str, ColumnQuality]
     prediction_mean: float | None
+    nulls: Nulls | None
+    """What scores are without drift, for rows in the order of time; None: thresholds hold in random order only."""
 
     @classmethod
-    def prepare(cls, manifest: Manifest, rows: pd.DataFrame) -> Self:
+    def of(cls, bundle: ModelBundle) -> Self:
+        """The reference of a bundle; raises OSError or ValueError when it cannot be read."""
+        nulls = bundle.file(NULLS).read_bytes() if NULLS in bundle.manifest.files else None
+        return cls.prepare(bundle.manifest, bundle.reference(), Nulls.from_json(nulls))
+
+    @classmethod
+    def prepare(cls, manifest: Manifest, rows: pd.DataFrame, nulls: Nulls | None = None) -> Self:
         """Type and clean the bundle's reference rows; values outside of a known range do not count."""
         frame = conform(rows, manifest)
         columns = monitored_columns(manifest)
@@ -78,13 +113,24 @@ class Reference:
             whole=ReferencePart.of(frame, columns, manifest),
             segment_columns=by,
             segments={name: ReferencePart.of(part, columns, manifest) for name, part in segments.items()},
+            row_errors=errors,
             errors=Moments.of(errors) if len(errors) >= MIN_LABELLED else None,
             fairness=FairnessReference.of(
                 manifest.task, errors, {name: part.index for name, part in segments.items()}
             ),
             quality={f.name: measure_quality(frame[f.name], f) for f in manifest.feature_schema.features},
             prediction_mean=prediction_mean(frame, manifest.task),
+            nulls=nulls if EVENT_HOUR in frame else None,
         )
+
+    @property
+    def order(self) -> "Order":
+        """For which order of rows the thresholds hold."""
+        if self.nulls is None:
+            return "random"
+        if not self.nulls.judges:
+            return "too short"
+        return "provisional" if self.nulls.provisional else "time"
 
     def conform(self, rows: pd.DataFrame) -> ConformedFrame:
         """Rows of the same model, with the types of the reference's."""
@@ -101,10 +147,10 @@ class Reference:
         return self.whole.performance
 
 
-def _usable(values: "pd.Series[Any]", column: Feature) -> "pd.Series[Any]":
-    present = values.dropna()
+def _usable(values: "pd.Series[Any]", column: Feature) -> NDArray[np.intp]:
+    usable = values.notna()
     if column.minimum is not None:
-        present = present[present >= column.minimum]
+        usable &= values >= column.minimum
     if column.maximum is not None:
-        present = present[present <= column.maximum]
-    return present.reset_index(drop=True)
+        usable &= values <= column.maximum
+    return np.flatnonzero(usable)

@@ -13,6 +13,9 @@ from sextant.evaluation.drift.calibration import Calibration
 from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.drift.multivariate import MULTIVARIATE_DRIFT
 from sextant.evaluation.performance.error_growth import (
+    CONCEPT_DRIFT,
+    ESTIMATED_DEGRADATION,
+    PERFORMANCE_DEGRADATION,
     measure_concept_drift,
     measure_estimated_degradation,
     measure_performance_degradation,
@@ -80,27 +83,31 @@ def _why(calibration: Calibration | None, otherwise: str) -> str:
 
 
 def _performance_degradation(case: Case) -> Iterable[Verdict]:
-    yield measure_performance_degradation(case.errors, case.reference.errors, case.rate)
+    in_time = case.growth_in_time(PERFORMANCE_DEGRADATION, case.reference.row_errors)
+    yield measure_performance_degradation(case.errors, case.reference.errors, case.rate, in_time)
 
 
 def _concept_drift(case: Case) -> Iterable[Verdict]:
     if case.estimator is None or case.expected_errors is None:
-        yield Verdict("concept_drift", reason=NO_ESTIMATOR)
+        yield Verdict(CONCEPT_DRIFT, reason=NO_ESTIMATOR)
     else:
         known = case.estimator.estimated_reference
-        yield measure_concept_drift(case.errors, case.expected_errors, known, case.rate)
+        in_time = case.growth_in_time(CONCEPT_DRIFT, known.unexplained_rows)
+        yield measure_concept_drift(case.errors, case.expected_errors, known, case.rate, in_time)
 
 
 def _estimated_degradation(case: Case) -> Iterable[Verdict]:
     if case.estimator is None or case.expected_errors is None:
-        yield Verdict("estimated_degradation", reason=NO_ESTIMATOR)
+        yield Verdict(ESTIMATED_DEGRADATION, reason=NO_ESTIMATOR)
     else:
-        yield measure_estimated_degradation(case.expected_errors, case.estimator.estimated_reference, case.rate)
+        known = case.estimator.estimated_reference
+        in_time = case.growth_in_time(ESTIMATED_DEGRADATION, known.expected_rows)
+        yield measure_estimated_degradation(case.expected_errors, known, case.rate, in_time)
 
 
 def _fairness_gap(case: Case) -> Iterable[Verdict]:
     segments = {segment: rows.index for segment, rows in case.segments.items()}
-    return case.reference.fairness.measure(case.errors, segments, case.rate)
+    return case.reference.fairness.measure(case.errors, segments, case.rate, case.gaps_in_time())
 
 
 def _data_quality(case: Case) -> Iterable[Verdict]:
@@ -164,7 +171,7 @@ KINDS = (
         no="no drift",
     ),
     Kind(
-        name="performance_degradation",
+        name=PERFORMANCE_DEGRADATION,
         title="Performance degradation",
         value="(Error now - error on the reference) / error on the reference.",
         chance="What the ratio may reach by chance with this number of labelled rows.",
@@ -173,7 +180,7 @@ KINDS = (
         metrics=GROWTH,
     ),
     Kind(
-        name="concept_drift",
+        name=CONCEPT_DRIFT,
         title="Concept drift",
         value="(Error now - estimated error of the same rows) / error on the reference.",
         chance="What that ratio may reach by chance with this number of labelled rows.",
@@ -182,7 +189,7 @@ KINDS = (
         metrics=GROWTH,
     ),
     Kind(
-        name="estimated_degradation",
+        name=ESTIMATED_DEGRADATION,
         title="Estimated degradation",
         value="(Estimated error now - estimated error on the reference) / the latter.",
         chance="What that ratio may reach by chance with this number of rows.",

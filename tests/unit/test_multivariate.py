@@ -114,7 +114,7 @@ def test_a_large_window_costs_no_more_than_its_share(
 ) -> None:
     compared: list[int] = []
 
-    def separability(_: Any, window: Any) -> float:
+    def separability(_: Any, window: Any, _weights: Any) -> float:
         compared.append(len(window))
         return 0.5
 

@@ -17,7 +17,8 @@ from sextant.evaluation.drift.calibration import (
     calibrate,
     calibrate_segments,
 )
-from sextant.evaluation.drift.multivariate import METHOD, DomainClassifier
+from sextant.evaluation.drift.column import InTime, Thresholds
+from sextant.evaluation.drift.multivariate import METHOD, MULTIVARIATE_DRIFT, DomainClassifier
 from sextant.evaluation.drift.stat_tests import method_of
 from sextant.evaluation.reference import Reference
 
@@ -39,6 +40,9 @@ class CalibrationCache:
         `sha256` identifies the reference's rows.
         """
 
+        if reference.nulls is not None:  # measured with the bundle
+            return Calibration(false_alarm_rate, {}, {})
+
         def make() -> Calibration:
             return calibrate(
                 reference.values, reference.columns, false_alarm_rate=false_alarm_rate, progress=progress
@@ -50,6 +54,8 @@ class CalibrationCache:
         self, reference: Reference, sha256: str, *, false_alarm_rate: float, progress: Progress | None = None
     ) -> Calibration:
         """Thresholds of every column of every segment, likewise."""
+        if reference.nulls is not None:
+            return Calibration(false_alarm_rate, {}, {})
 
         def make() -> Calibration:
             parts = {name: part.values for name, part in reference.segments.items()}
@@ -67,8 +73,13 @@ class CalibrationCache:
         *,
         false_alarm_rate: float,
         progress: Progress | None = None,
-    ) -> ColumnThresholds:
+    ) -> Thresholds:
         """The threshold of all features together, likewise; raises ValueError for too small a reference."""
+        if reference.nulls is not None:
+            null = reference.nulls.of((MULTIVARIATE_DRIFT, "", ""))
+            if null is None:
+                raise ValueError("the reference period is too short to tell what differs between days")
+            return InTime(METHOD, null, false_alarm_rate)
 
         def make() -> Calibration:
             thresholds = domain.calibrate(false_alarm_rate=false_alarm_rate, progress=progress)

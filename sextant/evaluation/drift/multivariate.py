@@ -9,8 +9,10 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from sextant.evaluation.drift.calibration import MIN_VALUES, ColumnThresholds, Progress, tail_quantile
+from sextant.evaluation.drift.column import Thresholds
 from sextant.evaluation.encoding import FeatureEncoder, Matrix
 from sextant.evaluation.frames import ConformedFrame
+from sextant.evaluation.in_time.hours import EVENT_HOUR, Weights
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
 
@@ -42,9 +44,22 @@ class DomainClassifier:
             reference.manifest.feature_schema.features, reference.frame.iloc[counted]
         )
         self._rows = self._encoder.transform(reference.frame)
-        self._compared = self._rows[compared]
+        self._compared_at, self._compared = compared, self._rows[compared]
+        self._hours = reference.whole.hours if reference.nulls else None
 
-    def measure(self, window: ConformedFrame, thresholds: ColumnThresholds | None) -> Verdict:
+    def matrix(self, frame: ConformedFrame) -> Matrix:
+        """A frame's features as the classifier takes them."""
+        return self._encoder.transform(frame)
+
+    def severity(self, rows: Matrix, weights: Weights | None) -> float:
+        """How well these rows are told from the reference, beyond chance; `weights` are of all reference rows."""
+        of_compared = None if weights is None else weights[self._compared_at]
+        if of_compared is not None and not of_compared.any():
+            raise ValueError("the reference holds no rows of these hours")
+        with threadpool_limits(1, user_api="openmp"):  # the other cores belong to those who answer requests
+            return separability(self._compared, rows, of_compared) - CHANCE
+
+    def measure(self, window: ConformedFrame, thresholds: Thresholds | None) -> Verdict:
         """Judge a window's features; the same window always has the same score.
 
         Raises ValueError for a window of fewer than 30 rows or a reference of fewer than 60.
@@ -52,8 +67,8 @@ class DomainClassifier:
         _require_rows(len(window), "window", MIN_VALUES)
         _require_rows(len(self._rows), "reference", 2 * MIN_VALUES)
         drawn = window.iloc[_drawn(len(window), WINDOW_ROWS)]
-        with threadpool_limits(1, user_api="openmp"):  # the other cores belong to those who answer requests
-            score = separability(self._compared, self._encoder.transform(drawn))
+        weights = self._hours.weights(drawn[EVENT_HOUR].to_numpy()) if self._hours else None
+        score = CHANCE + self.severity(self.matrix(drawn), weights)
         if thresholds is None:
             return Verdict(MULTIVARIATE_DRIFT, score, method=METHOD, reason=NOT_CALIBRATED)
         limit = thresholds.at(len(drawn))
@@ -89,19 +104,26 @@ class DomainClassifier:
                 yield separability(self._rows[others], self._rows[window]) - CHANCE
 
 
-def separability(reference: Matrix, window: Matrix) -> float:
-    """Cross-validated ROC AUC of telling the rows of two matrices apart; both hold at least 30."""
+def separability(reference: Matrix, window: Matrix, weights: Weights | None = None) -> float:
+    """Cross-validated ROC AUC of telling the rows of two matrices apart; both hold at least 30.
+
+    `weights` are those of the reference's rows.
+    """
     rows = np.vstack([reference, window])
     ours = np.repeat([False, True], [len(reference), len(window)])
     fold = np.concatenate([_folds(len(reference)), _folds(len(window))])
-    return float(np.mean([_fold_auc(rows, ours, fold == number) for number in range(FOLDS)]))
+    if weights is None:
+        weights = np.ones(len(reference))
+    weights = np.concatenate([weights / weights.mean(), np.ones(len(window))])
+    return float(np.mean([_fold_auc(rows, ours, weights, fold == number) for number in range(FOLDS)]))
 
 
-def _fold_auc(rows: Matrix, ours: Mask, held_out: Mask) -> float:
+def _fold_auc(rows: Matrix, ours: Mask, weights: Weights, held_out: Mask) -> float:
     known = rows[~held_out]
     known = np.where(np.isnan(known).all(axis=0), 0.0, known)  # scikit-learn cannot bin a column without values
-    trees = _trees().fit(known, ours[~held_out])
-    return float(roc_auc_score(ours[held_out], trees.decision_function(rows[held_out])))
+    trees = _trees().fit(known, ours[~held_out], weights[~held_out])
+    scores = trees.decision_function(rows[held_out])
+    return float(roc_auc_score(ours[held_out], scores, sample_weight=weights[held_out]))
 
 
 def _trees() -> HistGradientBoostingClassifier:

@@ -5,10 +5,12 @@ a schema names is Evidently's own function.
 """
 
 import math
-from typing import Any, Protocol
+from copy import copy
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sextant.contracts.schema import Feature
 from sextant.evaluation.drift.stat_tests import (
@@ -19,12 +21,17 @@ from sextant.evaluation.drift.stat_tests import (
     method_of,
 )
 
+ROUNDING = 1e-12
+
 
 class Scorer(Protocol):
     """Knows one column's reference values."""
 
     def score(self, current: "pd.Series[Any]") -> float:
         """The drift score of current values, none of them missing; raises ValueError when there is no number."""
+
+    def weighted(self, weights: Floats) -> "Scorer":
+        """The same where each reference value weighs so much, none of them all; 0 leaves it out."""
 
 
 def scorer_of(column: Feature, reference: "pd.Series[Any]") -> Scorer:
@@ -35,6 +42,13 @@ def scorer_of(column: Feature, reference: "pd.Series[Any]") -> Scorer:
     if method == "jensenshannon" and column.kind == "categorical":
         return JensenShannon(reference)
     return EvidentlyScorer(column, reference)
+
+
+def by_weight(weights: Floats, count: int) -> NDArray[np.intp]:
+    """So many positions, each as often as its weight says, as evenly as can be: no chance is in it."""
+    steps = (np.arange(count) + 0.5) * (weights.sum() / count)
+    positions: NDArray[np.intp] = np.minimum(np.searchsorted(np.cumsum(weights), steps), len(weights) - 1)
+    return positions
 
 
 class EvidentlyScorer:
@@ -48,15 +62,31 @@ class EvidentlyScorer:
         """Evidently's score."""
         return drift_score(self._column, self._reference, current)
 
+    def weighted(self, weights: Floats) -> "EvidentlyScorer":
+        """With as many reference values, each repeated or left out by its weight."""
+        return EvidentlyScorer(self._column, self._reference.iloc[by_weight(weights, len(weights))])
+
 
 class ClippedWasserstein:
     """The area between two distribution functions, over the reference's deviation, within its central 99 %."""
 
     def __init__(self, reference: Floats) -> None:
         self._clip = Clip.of(reference)
-        self._ordered = np.sort(self._clip(reference))
-        self._sums = np.concatenate([[0.0], np.cumsum(self._ordered)])
-        self._norm = self._clip.norm(self._ordered)
+        clipped = self._clip(reference)
+        self._order = np.argsort(clipped, kind="stable")
+        self._ordered = clipped[self._order]
+        self._norm = self._clip.norm(clipped)
+        self._below = np.arange(len(clipped) + 1) / len(clipped)
+        self._sums = np.concatenate([[0.0], np.cumsum(self._ordered)]) / len(clipped)
+
+    def weighted(self, weights: Floats) -> Self:
+        """The distance to the weighted reference, in deviations of the whole one."""
+        scorer = copy(self)
+        share = weights[self._order]
+        share /= share.sum()
+        scorer._below = np.concatenate([[0.0], np.cumsum(share)])
+        scorer._sums = np.concatenate([[0.0], np.cumsum(share * self._ordered)])
+        return scorer
 
     def score(self, current: "pd.Series[Any]") -> float:
         """The clipped, normed Wasserstein distance."""
@@ -73,11 +103,11 @@ class ClippedWasserstein:
     def _area(self, at: Floats) -> Floats:
         """The integral of the reference's distribution function up to each point."""
         count = np.searchsorted(self._ordered, at, side="right")
-        area: Floats = (count * at - self._sums[count]) / len(self._ordered)
+        area: Floats = self._below[count] * at - self._sums[count]
         return area
 
     def _quantile(self, share: Floats) -> Floats:
-        rank = np.ceil(share * len(self._ordered)).astype(int) - 1
+        rank = np.searchsorted(self._below, share - ROUNDING) - 1
         quantile: Floats = self._ordered[np.clip(rank, 0, len(self._ordered) - 1)]
         return quantile
 
@@ -86,13 +116,22 @@ class JensenShannon:
     """The Jensen-Shannon distance of two sets of category shares, in natural units."""
 
     def __init__(self, reference: "pd.Series[Any]") -> None:
-        self._share = reference.value_counts(normalize=True).to_dict()
+        self._codes, categories = pd.factorize(reference)
+        self._places = {category: place for place, category in enumerate(categories)}
+        self._share = np.bincount(self._codes) / len(reference)
+
+    def weighted(self, weights: Floats) -> Self:
+        """The distance to the weighted shares."""
+        scorer = copy(self)
+        scorer._share = np.bincount(self._codes, weights, minlength=len(self._places)) / weights.sum()
+        return scorer
 
     def score(self, current: "pd.Series[Any]") -> float:
         """0 for equal shares, about 0.83 for no category in common."""
         counts = current.value_counts(sort=False)
         window = counts.to_numpy() / counts.sum()
-        reference = np.array([self._share.get(category, 0.0) for category in counts.index])
+        places = [self._places.get(category, -1) for category in counts.index]
+        reference = np.append(self._share, 0.0)[places]
         middle = (window + reference) / 2
         shared = reference > 0
         entropy = float(np.sum(window * np.log(window / middle)))

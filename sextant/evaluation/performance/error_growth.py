@@ -1,6 +1,7 @@
 """Whether the model errs more than chance allows: against the reference, the estimate, or as estimated."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,9 +10,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from sextant.evaluation.in_time.matching import Matching
 from sextant.evaluation.performance.measures import MIN_LABELLED
 from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
 
+PERFORMANCE_DEGRADATION, CONCEPT_DRIFT = "performance_degradation", "concept_drift"
+ESTIMATED_DEGRADATION = "estimated_degradation"
 SMALLEST_GROWTH = 0.001
 """No threshold is lower: errors that are all alike differ by no more than rounding."""
 
@@ -71,40 +75,76 @@ class EstimatedReference:
     error: float
     """The mean that was realised on the same rows."""
 
+    expected_rows: "pd.Series[float]"
+    unexplained_rows: "pd.Series[float]"
+
     @classmethod
     def of(cls, errors: NDArray[np.float64], expected: "pd.Series[float]") -> Self:
         """From the same rows' errors, realised and expected."""
-        return cls(Moments.of(expected), Moments.of(errors - expected), float(errors.mean()))
+        unexplained = pd.Series(errors - expected, index=expected.index)
+        return cls(Moments.of(expected), Moments.of(unexplained), float(errors.mean()), expected, unexplained)
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthInTime:
+    """What a mean is compared with where rows come in the order of time: reference rows of the same hours."""
+
+    matching: Matching
+    known: "pd.Series[float]"
+    """The reference's values, by row."""
+
+    threshold: Callable[[int], float | None]
+    """Of so many values, as a growth."""
 
 
 def measure_performance_degradation(
-    errors: "pd.Series[float]", reference: Moments | None, rate: float | None
+    errors: "pd.Series[float]", reference: Moments | None, rate: float | None, in_time: GrowthInTime | None = None
 ) -> Verdict:
     """The labelled rows' error against the reference's."""
-    name = "performance_degradation"
+    name = PERFORMANCE_DEGRADATION
     if reference is None:
         return Verdict(name, reason=f"the reference has fewer than {MIN_LABELLED} labelled rows")
-    return measure_growth(name, errors, reference, error=reference.mean, rate=rate)
+    return measure_growth(name, errors, reference, error=reference.mean, rate=rate, in_time=in_time)
 
 
 def measure_concept_drift(
-    errors: "pd.Series[float]", expected: "pd.Series[float]", reference: EstimatedReference, rate: float | None
+    errors: "pd.Series[float]",
+    expected: "pd.Series[float]",
+    reference: EstimatedReference,
+    rate: float | None,
+    in_time: GrowthInTime | None = None,
 ) -> Verdict:
     """The error beyond what the labelled rows' own features lead to expect."""
     unexplained = (errors - expected.reindex(errors.index)).dropna()
-    return measure_growth("concept_drift", unexplained, reference.unexplained, error=reference.error, rate=rate)
+    return measure_growth(
+        CONCEPT_DRIFT, unexplained, reference.unexplained, error=reference.error, rate=rate, in_time=in_time
+    )
 
 
 def measure_estimated_degradation(
-    expected: "pd.Series[float]", reference: EstimatedReference, rate: float | None
+    expected: "pd.Series[float]",
+    reference: EstimatedReference,
+    rate: float | None,
+    in_time: GrowthInTime | None = None,
 ) -> Verdict:
     """The expected error of all rows against the reference's."""
     known, mean = expected.dropna(), reference.expected.mean
-    return measure_growth("estimated_degradation", known, reference.expected, error=mean, rate=rate)
+    return measure_growth(ESTIMATED_DEGRADATION, known, reference.expected, error=mean, rate=rate, in_time=in_time)
+
+
+def growth(now: float, before: float, error: float) -> float:
+    """How much a mean grew, as a share of the reference's mean error."""
+    return (now - before) / error
 
 
 def measure_growth(
-    name: str, values: "pd.Series[float]", reference: Moments, *, error: float, rate: float | None
+    name: str,
+    values: "pd.Series[float]",
+    reference: Moments,
+    *,
+    error: float,
+    rate: float | None,
+    in_time: GrowthInTime | None = None,
 ) -> Verdict:
     """The mean of a window's values less the reference's, as a share of the reference's mean `error`."""
     if len(values) < MIN_LABELLED:
@@ -112,9 +152,13 @@ def measure_growth(
     if error <= 0.0:
         return Verdict(name, reason="the reference has no error")
     now = Moments.of(values)
+    if in_time is not None:
+        before = in_time.matching.mean(in_time.known, values.index)
+        threshold = None if rate is None else in_time.threshold(now.rows)
+        return judge_growth(name, growth(now.mean, before, error), threshold)
     highest = None if rate is None else reference.pooled(now).threshold(now.rows, rate)
-    threshold = None if highest is None else (highest - reference.mean) / error
-    return judge_growth(name, (now.mean - reference.mean) / error, threshold)
+    threshold = None if highest is None else growth(highest, reference.mean, error)
+    return judge_growth(name, growth(now.mean, reference.mean, error), threshold)
 
 
 def judge_growth(name: str, ratio: float, threshold: float | None, *, segment: str = "") -> Verdict:

@@ -5,7 +5,7 @@ class, calibrated. Both are trained on the reference, and neither can see concep
 errs on a row as it erred on such rows before.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
@@ -18,10 +18,11 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import KFold
 from threadpoolctl import ThreadpoolController
 
+from sextant.contracts.event_times import event_times
 from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Task
 from sextant.evaluation.encoding import FeatureEncoder, Matrix
-from sextant.evaluation.frames import PREDICTION, PROBABILITY_PREFIX, TARGET, prediction_column
+from sextant.evaluation.frames import PREDICTION, PROBABILITY_PREFIX, TARGET, ConformedFrame, prediction_column
 from sextant.evaluation.performance.error_growth import EstimatedReference
 from sextant.evaluation.performance.measures import HEADLINE, MIN_LABELLED, row_errors
 from sextant.evaluation.reference import Reference
@@ -35,6 +36,23 @@ ESTIMATED = "estimated_"
 """Before the name of the measure that is estimated."""
 
 Errors = NDArray[np.float64]
+Days = NDArray[np.datetime64]
+
+
+def days_of(frame: pd.DataFrame, manifest: Manifest) -> Days | None:
+    """The day of each row's event; None where the rows have no times."""
+    if manifest.time not in frame:
+        return None
+    return event_times(frame[manifest.time]).to_numpy().astype("datetime64[D]")
+
+
+def _folds(rows: int, seed: int, days: Days | None) -> Iterator[tuple[Any, Any]]:
+    if days is None or len(np.unique(days)) < FOLDS:
+        yield from KFold(FOLDS, shuffle=True, random_state=seed).split(np.arange(rows))
+        return
+    for group in np.array_split(np.unique(days), FOLDS):
+        held_out = np.isin(days, group)
+        yield np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 @dataclass(frozen=True)
@@ -50,10 +68,10 @@ class Recipe:
         known = np.where(np.isnan(inputs).all(axis=0), 0.0, inputs)
         return self.new_model().fit(known, errors)
 
-    def cross_validated(self, inputs: Matrix, errors: Errors, seed: int) -> Errors:
-        """What is expected of each of these rows by a model of the others."""
+    def cross_validated(self, inputs: Matrix, errors: Errors, seed: int, days: Days | None = None) -> Errors:
+        """What is expected of each of these rows by a model of the others: of other days, where days are known."""
         expected = np.empty(len(errors))
-        for others, fold in KFold(FOLDS, shuffle=True, random_state=seed).split(inputs):
+        for others, fold in _folds(len(errors), seed, days):
             expected[fold] = self.trained(inputs[others], errors[others]).predict(inputs[fold])
         return np.clip(expected, 0.0, None)
 
@@ -83,7 +101,8 @@ class PerformanceEstimator:
             raise ValueError(f"the reference holds {len(labelled)} {what}, fewer than {FEWEST_LABELLED}")
         errors = np.asarray(row_errors(labelled, task), dtype=np.float64)
         with _one_thread():
-            expected = pd.Series(recipe.cross_validated(inputs, errors, seed), index=labelled.index)
+            days = days_of(labelled, reference.manifest)
+            expected = pd.Series(recipe.cross_validated(inputs, errors, seed, days), index=labelled.index)
             model = recipe.trained(inputs, errors)
         by_segment = _by_segment(reference, task, expected)
         return cls(task, by_segment, EstimatedReference.of(errors, expected), recipe, model)
@@ -101,6 +120,31 @@ class PerformanceEstimator:
     def measures(self, expected_errors: "pd.Series[float]") -> dict[str, float]:
         """The estimated measure by its name over these rows' expected errors; empty when they are too few."""
         return _measures(self.task, expected_errors)
+
+
+def expected_on_other_days(
+    reference: Reference, frame: ConformedFrame, days: Days, *, seed: int = 0
+) -> "pd.Series[float]":
+    """Of each row of a frame of the reference's period, the error that models of other days expect, or NaN.
+
+    Raises ValueError as fit() does.
+    """
+    task, recipe = reference.manifest.task, _recipe(reference, seed)
+    labelled = reference.frame.dropna(subset=[PREDICTION, TARGET])
+    inputs = recipe.inputs(labelled)
+    known_days = days_of(labelled, reference.manifest)
+    told = _told(inputs)
+    if told.sum() < FEWEST_LABELLED or known_days is None:
+        raise ValueError(f"the reference holds {int(told.sum())} labelled rows of known days")
+    errors, inputs, known_days = row_errors(labelled, task).to_numpy()[told], inputs[told], known_days[told]
+    ours = recipe.inputs(frame)
+    expected, can = np.full(len(frame), np.nan), _told(ours)
+    with _one_thread():
+        for group in np.array_split(np.unique(days), FOLDS):
+            others, fold = ~np.isin(known_days, group), np.isin(days, group) & can
+            if fold.any() and others.any():
+                expected[fold] = recipe.trained(inputs[others], errors[others]).predict(ours[fold])
+    return pd.Series(np.clip(expected, 0.0, None), index=frame.index)
 
 
 def _measures(task: Task, expected_errors: "pd.Series[float]") -> dict[str, float]:

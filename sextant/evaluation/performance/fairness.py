@@ -1,7 +1,7 @@
 """Whether a segment is served worse, beside all other rows, than it was on the reference."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,11 +11,13 @@ from scipy import stats
 from scipy.special import gammaln
 
 from sextant.contracts.schema import Task
+from sextant.evaluation.in_time.matching import Matching
 from sextant.evaluation.performance.error_growth import Moments, judge_growth
 from sextant.evaluation.performance.measures import MIN_LABELLED
 from sextant.evaluation.verdict import Verdict
 
 FAIRNESS_GAP = "fairness_gap"
+TOO_FEW = "too few labelled rows in it or beside it"
 LARGEST_LOGARITHM = 100.0  # of a threshold, so that none is infinite
 
 
@@ -42,23 +44,55 @@ class FairnessReference:
     task: Task
     whole: Moments | None
     segments: Mapping[str, Sides]
+    errors: "pd.Series[float]"
+    rows: Mapping[str, "pd.Index[Any]"]
+    """Of the reference, by segment."""
 
     @classmethod
     def of(cls, task: Task, errors: "pd.Series[float]", segments: Mapping[str, "pd.Index[Any]"]) -> Self:
         """From the labelled rows' errors and the rows of each segment."""
-        return cls(task, Moments.of(errors) if len(errors) else None, _sides(errors, segments))
+        return cls(task, Moments.of(errors) if len(errors) else None, _sides(errors, segments), errors, segments)
+
+    def log_gap(self, segment: str, now: Sides, index: "pd.Index[Any]", weights: Any) -> float | None:
+        """The logarithm of the gap to the weighted reference; None where there is no error to compare with."""
+        of_known = weights[index.get_indexer(self.errors.index)]
+        inside, errors = self.errors.index.isin(self.rows[segment]), self.errors.to_numpy()
+        smallest = 0.5 / max(min(now.inside.rows, now.outside.rows), 1) if self.task == "classification" else 0.0
+        means = [now.inside.mean, now.outside.mean]
+        for side in (inside, ~inside):
+            total = of_known[side].sum()
+            if total <= 0.0:
+                return None
+            means.append(float(errors[side] @ of_known[side] / total))
+        if min(means) + smallest <= 0.0:
+            return None
+        ours, others, reference_ours, reference_others = (math.log(mean + smallest) for mean in means)
+        return ours - others - reference_ours + reference_others
 
     def measure(
-        self, errors: "pd.Series[float]", segments: Mapping[str, "pd.Index[Any]"], rate: float | None
+        self,
+        errors: "pd.Series[float]",
+        segments: Mapping[str, "pd.Index[Any]"],
+        rate: float | None,
+        in_time: "GapsInTime | None" = None,
     ) -> list[Verdict]:
         """The gap of each segment; all that have enough labelled rows hold the rate together."""
         now = _sides(errors, segments)
         judged = now.keys() & self.segments.keys()
         each = None if rate is None or not judged else rate / len(judged)
+        if in_time is not None:
+            index, weights = in_time.matching.index, in_time.matching.weights(errors.index)
+            gaps = {name: self.log_gap(name, now[name], index, weights) for name in judged}
+            return [
+                _judged_in_time(segment, gaps[segment], now[segment], each, in_time)
+                if segment in gaps
+                else Verdict(FAIRNESS_GAP, segment=segment, reason=TOO_FEW)
+                for segment in segments
+            ]
         return [
             self._gap(segment, now[segment], self.segments[segment], each)
             if segment in judged
-            else Verdict(FAIRNESS_GAP, segment=segment, reason="too few labelled rows in it or beside it")
+            else Verdict(FAIRNESS_GAP, segment=segment, reason=TOO_FEW)
             for segment in segments
         ]
 
@@ -73,6 +107,30 @@ class FairnessReference:
         if found is None:
             return Verdict(FAIRNESS_GAP, segment=segment, reason="there is no error to compare with")
         return judge_growth(FAIRNESS_GAP, *found, segment=segment)
+
+
+@dataclass(frozen=True, slots=True)
+class GapsInTime:
+    """What gaps are compared with where rows come in the order of time."""
+
+    matching: Matching
+    threshold: Callable[[str, float, float], float | None]
+    """The logarithm of a segment's gap that so many rows exceed with this probability."""
+
+
+def told_by(sides: Sides) -> float:
+    """How many rows a gap rests on: those of the smaller side count most."""
+    return 1.0 / (1.0 / sides.inside.rows + 1.0 / sides.outside.rows)
+
+
+def _judged_in_time(
+    segment: str, gap: float | None, sides: Sides, rate: float | None, in_time: GapsInTime
+) -> Verdict:
+    if gap is None:
+        return Verdict(FAIRNESS_GAP, segment=segment, reason="there is no error to compare with")
+    highest = None if rate is None else in_time.threshold(segment, told_by(sides), rate)
+    threshold = None if highest is None else math.expm1(min(highest, LARGEST_LOGARITHM))
+    return judge_growth(FAIRNESS_GAP, math.expm1(min(gap, LARGEST_LOGARITHM)), threshold, segment=segment)
 
 
 def _sides(errors: "pd.Series[float]", segments: Mapping[str, "pd.Index[Any]"]) -> dict[str, Sides]:
