@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sextant.contracts.errors import SextantError
 from sextant.infrastructure.settings import Settings, load_settings
+from sextant.traffic.order import AS_OF, BY_TIME, ORDERS, ORIGINAL, NoTimes, Pace
 from sextant.traffic.rows import PERIODS, TRAFFIC, parse_drift
 from sextant.traffic.sending import STOPPED, ReplayPlan, Sender, say, send_replay, send_targets_file
 from sextant.use_cases.use_case import NAMES, SourceRequest, UseCase, load_use_case
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _plan(options: argparse.Namespace, use_case: UseCase, settings: Settings) -> ReplayPlan:
+    if options.speed and options.order != BY_TIME:
+        raise NoTimes("--speed keeps the real gaps between the events; it needs --order time")
     drifts = [parse_drift(text, use_case.limits) for text in options.drift]
     raw_dir = settings.data_dir / "raw"
     request = SourceRequest(options.source, raw_dir, options.reference, options.traffic, say)
@@ -42,8 +45,10 @@ def _plan(options: argparse.Namespace, use_case: UseCase, settings: Settings) ->
         period=options.period,
         drifts=drifts,
         count=options.count,
+        order=options.order,
+        as_of=options.as_of,
         batch=options.batch,
-        rate=options.rate,
+        pace=Pace(options.rate, options.speed),
         concurrency=options.concurrency,
         feedback_delay=None if options.no_feedback else options.feedback_delay,
         seed=options.seed,
@@ -74,9 +79,31 @@ def _parser() -> argparse.ArgumentParser:
         "may be repeated; the targets stay as they were",
     )
     rows.add_argument("--count", type=_number(int, 1), default=1_000, help="rows to send (default: %(default)s)")
-    rows.add_argument("--seed", type=int, default=0, help="order of the rows (default: %(default)s)")
+    rows.add_argument(
+        "--order",
+        choices=ORDERS,
+        default=BY_TIME,
+        help="time: as the events took place, the first --count of them, then from the beginning again; rows "
+        "without a time keep their order; random: shuffled by --seed (default: %(default)s)",
+    )
+    rows.add_argument("--seed", type=int, default=0, help="of a random order and of drift (default: %(default)s)")
+    rows.add_argument(
+        "--as-of",
+        choices=AS_OF,
+        default=ORIGINAL,
+        help="original: event times as they were; now: moved by whole weeks, which keeps hours and weekends true, "
+        "so that the last row lies within the past week (default: %(default)s)",
+    )
     pace = parser.add_argument_group("how")
-    pace.add_argument("--rate", type=_number(float, 0.001), help="rows per second (default: unlimited)")
+    paces = pace.add_mutually_exclusive_group()
+    paces.add_argument("--rate", type=_number(float, 0.001), help="rows per second (default: unlimited)")
+    paces.add_argument(
+        "--speed",
+        type=_number(float, 0.001),
+        metavar="FACTOR",
+        help="keep the real gaps between the events, divided by this: 600 sends a day in 144 seconds; "
+        "a gap of more than a day counts as one day",
+    )
     pace.add_argument("--concurrency", type=_number(int, 1, 256), default=4, help="threads (default: %(default)s)")
     pace.add_argument(
         "--batch", type=_number(int, 1, 1_000), default=1, help="rows per request (default: %(default)s)"

@@ -29,7 +29,8 @@ from sextant.evaluation.evaluate import Evaluation, evaluate
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdict import furthest
 from sextant.infrastructure.settings import load_settings
-from sextant.traffic.rows import HOLDOUT, replayed, shuffled
+from sextant.traffic.order import shuffled
+from sextant.traffic.rows import HOLDOUT, replayed
 from sextant.use_cases.use_case import SourceRequest, load_use_case
 
 MODEL = "taxi"

@@ -1,4 +1,4 @@
-"""Replays traffic against the prediction service: threads, pace, progress and counts."""
+"""Replays traffic against the prediction service: threads, progress and counts."""
 
 import signal
 import threading
@@ -20,13 +20,12 @@ SECONDS_TO_STOP = 35.0
 
 @dataclass
 class Replay:
-    """The collaborators and the pace of one replay; `rate` is in records a second, None means unlimited."""
+    """The collaborators of one replay."""
 
     model: str
     make_client: Callable[[], Client]
     stop: threading.Event
     concurrency: int
-    rate: float | None
     accepted: Callable[[list[str]], None]
     feedback: DelayedFeedback | None
     stats: SendStats = field(default_factory=lambda: SendStats("predictions"))
@@ -36,7 +35,7 @@ class Replay:
         """Send all requests; False when the user stopped it before the end."""
         progress = tqdm(total=total, unit="prediction", desc=self.model, disable=None)
         with stopped_by_signals(self.stop), progress as bar:
-            feed = Feed(requests, self.rate, time.monotonic)
+            feed = Feed(requests, time.monotonic)
             names = [f"sender-{number}" for number in range(self.concurrency)]
             threads = [
                 threading.Thread(target=self._send_all, args=(feed, bar), name=n, daemon=True) for n in names
@@ -110,17 +109,12 @@ def acknowledged(reply: Reply) -> list[str]:
 class Feed:
     """Hands out requests to the threads, each with the moment at which it is to be sent."""
 
-    def __init__(self, requests: Iterable[PredictRequest], rate: float | None, clock: Callable[[], float]) -> None:
+    def __init__(self, requests: Iterable[PredictRequest], clock: Callable[[], float]) -> None:
         self._requests: Iterator[PredictRequest] = iter(requests)
-        self._rate, self._lock = rate, threading.Lock()
-        self._start, self._sent = clock(), 0
+        self._lock, self._start = threading.Lock(), clock()
 
     def next(self) -> tuple[float, PredictRequest] | None:
         """The next request and its moment on the clock; None when all are handed out."""
         with self._lock:
             request = next(self._requests, None)
-            if request is None:
-                return None
-            moment = self._start + (self._sent / self._rate if self._rate else 0.0)
-            self._sent += len(request.records)
-            return moment, request
+            return None if request is None else (self._start + request.due, request)

@@ -47,10 +47,14 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class PredictRequest:
-    """One request: its records with their ids, and the targets that will follow."""
+    """One request: its records with their ids, the targets that will follow, and when it is due.
+
+    `due` is in seconds from the start of the replay.
+    """
 
     records: Sequence[Mapping[Hashable, Any]]
     targets: Mapping[str, Value]
+    due: float = 0.0
 
 
 def replayed(use_case: UseCase, source: Source, period: str, split_by: str | None) -> Examples:
@@ -109,21 +113,23 @@ def _without_nan(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.astype(object).where(rows.notna(), None)
 
 
-def shuffled(rows: int, count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """`count` positions below `rows` in random order; every row comes once before any comes again."""
-    rounds = -(-count // rows)
-    return np.concatenate([rng.permutation(rows) for _ in range(rounds)])[:count]
-
-
 def predict_requests(
-    traffic: Traffic, positions: npt.NDArray[np.intp], size: int, new_id: Callable[[], str]
+    traffic: Traffic,
+    positions: npt.NDArray[np.intp],
+    moments: npt.NDArray[np.float64],
+    size: int,
+    new_id: Callable[[], str],
 ) -> Iterator[PredictRequest]:
-    """The rows at these positions as requests of up to `size` records, each record with an id of its own."""
+    """The rows at these positions as requests of up to `size` records, each record with an id of its own.
+
+    A request is due when its first row is.
+    """
     for start in range(0, len(positions), size):
         rows = [(new_id(), position) for position in positions[start : start + size].tolist()]
         yield PredictRequest(
             [{**traffic.records[position], "prediction_id": name} for name, position in rows],
             {name: target for name, position in rows if (target := traffic.targets[position]) is not None},
+            float(moments[start]),
         )
 
 

@@ -18,8 +18,9 @@ from sextant.contracts.target_rows import CheckedTarget, TargetSchema, check_row
 from sextant.infrastructure.target_files import TargetFile, open_target_file
 from sextant.traffic.client import Client, Outage, SendStats
 from sextant.traffic.feedback import BATCH_SIZE, DelayedFeedback, Item, send_targets
+from sextant.traffic.order import NOW, Pace, as_of, ordered, times_of
 from sextant.traffic.replay import Replay
-from sextant.traffic.rows import InjectedDrift, mismatch, predict_requests, replayed, shuffled, to_traffic
+from sextant.traffic.rows import InjectedDrift, mismatch, predict_requests, replayed, to_traffic
 from sextant.use_cases.use_case import Source, UseCase
 
 DONE, FAILED, STOPPED = 0, 1, 130
@@ -70,14 +71,16 @@ class Sender:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayPlan:
-    """What to replay, and how; rate in records a second (None: unlimited), delays in seconds."""
+    """What to replay, and how; delays in seconds."""
 
     source: Source
     period: str
     drifts: Sequence[InjectedDrift]
     count: int
+    order: str
+    as_of: str
     batch: int
-    rate: float | None
+    pace: Pace
     concurrency: int
     feedback_delay: float | None
     """None: no targets are sent."""
@@ -139,8 +142,13 @@ def send_replay(sender: Sender, plan: ReplayPlan, models_dir: Path) -> int:
     """Replay, print the summary (also when stopped by Ctrl-C), and return the exit status."""
     split_by = _fitting_split(sender.use_case, plan, models_dir)
     rng = np.random.default_rng(plan.seed)
-    traffic = to_traffic(replayed(sender.use_case, plan.source, plan.period, split_by), plan.drifts, rng)
-    rows = shuffled(len(traffic.records), plan.count, rng)
+    examples = replayed(sender.use_case, plan.source, plan.period, split_by)
+    times = times_of(examples, sender.use_case.time)
+    rows = ordered(times, plan.count, plan.order, rng)
+    moments = plan.pace.moments(times.iloc[rows])
+    if plan.as_of == NOW:
+        examples = as_of(examples, sender.use_case.time, rows, datetime.now(UTC))
+    traffic = to_traffic(examples, plan.drifts, rng)
     sender.require_service()
     with _id_writer(plan.accepted_ids) as write_ids:
         feedback = _feedback(sender, plan.feedback_delay)
@@ -149,12 +157,11 @@ def send_replay(sender: Sender, plan: ReplayPlan, models_dir: Path) -> int:
             make_client=sender.client,
             stop=sender.stop,
             concurrency=plan.concurrency,
-            rate=plan.rate,
             accepted=write_ids,
             feedback=feedback,
         )
         start = time.monotonic()
-        finished = replay.run(predict_requests(traffic, rows, plan.batch, new_id), plan.count)
+        finished = replay.run(predict_requests(traffic, rows, moments, plan.batch, new_id), plan.count)
         elapsed = time.monotonic() - start
         finished = _finish_feedback(feedback, finished) and finished
     say(replay.stats.table(elapsed))

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -191,7 +192,15 @@ def test_a_targets_file_that_breaks_off_is_one_clear_error_and_sends_nothing(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--count", "0"], ["--rate", "-1"], ["--batch", "1001"], ["--concurrency", "x"], ["--period", "x"]],
+    [
+        ["--count", "0"],
+        ["--rate", "-1"],
+        ["--rate", "1", "--speed", "1"],
+        ["--order", "x"],
+        ["--batch", "1001"],
+        ["--concurrency", "x"],
+        ["--period", "x"],
+    ],
 )
 def test_a_wrong_number_is_refused_before_anything_is_sent(
     arguments: list[str], service: FakePredictionService, tmp_path: Path
@@ -201,14 +210,41 @@ def test_a_wrong_number_is_refused_before_anything_is_sent(
     assert service.predicted == []
 
 
-def test_the_rate_says_at_which_moment_each_record_goes() -> None:
-    feed = Feed(
-        [PredictRequest([{}, {}], {}), PredictRequest([{}], {}), PredictRequest([{}], {})],
-        rate=10,
-        clock=lambda: 100.0,
-    )
+def test_each_request_goes_so_long_after_the_start_as_it_is_due() -> None:
+    feed = Feed([PredictRequest([{}], {}, due) for due in (0.0, 0.2, 0.3)], clock=lambda: 100.0)
     moments = [moment for moment, _ in iter(feed.next, None)]
     assert moments == pytest.approx([100.0, 100.2, 100.3])
+
+
+@pytest.mark.parametrize("arguments", [["--speed", "600"], ["--as-of", "now"]])
+def test_rows_without_times_cannot_be_sent_by_them(
+    arguments: list[str], service: FakePredictionService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert send(service, tmp_path, *arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"send_data.py: {arguments[0]}")
+    assert error.endswith("needs rows with event times, and these have none\n")
+    assert service.predicted == []
+
+
+def test_real_gaps_need_the_real_order(
+    service: FakePredictionService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert send(service, tmp_path, "--speed", "600", "--order", "random") == 1
+    assert "it needs --order time" in capsys.readouterr().err
+
+
+def test_taxi_rows_are_sent_in_time_order_with_the_times_of_the_past_week(
+    service: FakePredictionService, tmp_path: Path
+) -> None:
+    fixed = ["--model", "taxi", "--source", "synthetic", "--url", service.url, "--data-dir", str(tmp_path)]
+    options = ["--no-feedback", "--concurrency", "1", "--count", "50", "--as-of", "now", "--speed", "100000"]
+    assert send_data.main([*fixed, *options]) == 0
+    times = [datetime.fromisoformat(record["lpep_pickup_datetime"]) for record in service.predicted]
+    assert times == sorted(times)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    assert now - timedelta(weeks=1, minutes=5) < times[-1] <= now
+    assert times[0].strftime("%a") == "Sat"  # as on 1 January 2022
 
 
 def test_the_table_shows_every_kind_of_failure() -> None:

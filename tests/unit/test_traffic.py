@@ -19,7 +19,6 @@ from sextant.traffic.rows import (
     parse_drift,
     predict_requests,
     replayed,
-    shuffled,
     to_traffic,
 )
 from sextant.training.split import clean, split
@@ -77,21 +76,15 @@ def test_records_hold_features_and_context_and_are_valid_json() -> None:
     assert any(record["passenger_count"] is None for record in traffic.records)
 
 
-def test_every_row_comes_once_before_any_comes_again() -> None:
-    order = shuffled(10, 25, rng())
-    assert len(order) == 25
-    assert sorted(order[:10]) == sorted(order[10:20]) == list(range(10))
-    assert order[:10].tolist() != list(range(10))
-    assert shuffled(10, 25, rng()).tolist() == order.tolist()
-
-
 def test_a_request_carries_ids_and_only_the_targets_that_are_known() -> None:
     ids = (f"id-{number}" for number in count())
     traffic = Traffic([{"miles": 1.0}, {"miles": 2.0}, {"miles": 3.0}], [10.0, None, 30.0])
-    first, second = predict_requests(traffic, np.array([0, 1, 2]), 2, lambda: next(ids))
+    moments = np.array([0.0, 1.0, 5.0])
+    first, second = predict_requests(traffic, np.array([0, 1, 2]), moments, 2, lambda: next(ids))
     assert first.records == [{"miles": 1.0, "prediction_id": "id-0"}, {"miles": 2.0, "prediction_id": "id-1"}]
     assert first.targets == {"id-0": 10.0}
     assert second.targets == {"id-2": 30.0}
+    assert (first.due, second.due) == (0.0, 5.0)
     assert "prediction_id" not in traffic.records[0]
 
 
