@@ -25,6 +25,12 @@ class Feature(BaseModel):
     drift_method: str | None = Field(
         None, description="An Evidently stat test; None: Sextant's default for the kind"
     )
+    smallest_effect: float | None = Field(
+        None,
+        gt=0,
+        description="Drift below it is of no interest: how far values move on average, in the feature's unit, or "
+        "how much one category's share changes",
+    )
     description: str = ""
 
 

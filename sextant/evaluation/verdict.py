@@ -1,10 +1,35 @@
 """A verdict: one judgement of a window, and the same kind of thing for every metric, page and document."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 NOT_CALIBRATED = "not calibrated yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How much a column moved, in its own unit: its mean, or the category whose share changed most."""
+
+    before: float
+    now: float
+    size: float
+    """How far values moved on average (spread counts too), or by how much that share changed."""
+
+    category: str | None = None
+    smallest: float | None = None
+    """Sizes below it are of no interest."""
+
+    @property
+    def matters(self) -> bool:
+        """Whether it is as large as the smallest effect of interest."""
+        return self.smallest is None or self.size >= self.smallest
+
+    def in_words(self) -> str:
+        """As people read it."""
+        if self.category is not None:
+            return f"share of {self.category} {self.now:.1%}, was {self.before:.1%}"
+        return f"mean {self.now:.3g}, was {self.before:.3g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +56,9 @@ class Verdict:
     reference: float | None = None
     """The same value on the reference, where there is one."""
 
+    effect: Effect | None = None
+    """How much of it there is, where that can be said in the column's own unit."""
+
     causes: tuple["Verdict", ...] = field(default=())
     """The verdicts that this one sums up, where they are in no list of their own."""
 
@@ -48,6 +76,8 @@ class Verdict:
         """The one form for programs: name, subject, numbers, judgement; without the fields that do not apply."""
         found = {name: getattr(self, name) for name in ALWAYS}
         found |= {name: value for name in SOMETIMES if (value := getattr(self, name)) not in ("", None)}
+        if self.effect is not None:
+            found["effect"] = {key: value for key, value in asdict(self.effect).items() if value is not None}
         return found | ({"causes": as_dicts(self.causes)} if self.causes else {})
 
 
@@ -61,8 +91,14 @@ def as_dicts(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
 
 
 def detected(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Those beyond their threshold, the furthest first."""
-    return sorted((v for v in verdicts if v.detected), key=lambda v: -(v.threshold_ratio or 0.0))
+    """Those beyond their threshold: first those with a smallest effect of interest, then the furthest."""
+    return sorted((verdict for verdict in verdicts if verdict.detected), key=_importance)
+
+
+def _importance(verdict: Verdict) -> tuple[float, float]:
+    effect = verdict.effect
+    in_smallest = effect.size / effect.smallest if effect and effect.smallest else 0.0
+    return -in_smallest, -(verdict.threshold_ratio or 0.0)
 
 
 def furthest(verdicts: Iterable[Verdict]) -> float | None:

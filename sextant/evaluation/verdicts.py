@@ -252,6 +252,8 @@ def in_words(verdict: Verdict) -> str:
     if verdict.detected is None:
         return f"{text} ({verdict.reason})"
     if verdict.threshold is not None:
-        side = "beyond" if verdict.detected else "within"
-        return f"{text}, {side} the threshold of {verdict.threshold:{form}}"
+        side = "within" if (verdict.threshold_ratio or 0.0) <= 1.0 else "beyond"
+        much = f"; {verdict.effect.in_words()}" if verdict.effect else ""
+        much += f" ({verdict.reason})" if verdict.reason else ""
+        return f"{text}, {side} the threshold of {verdict.threshold:{form}}{much}"
     return judgement(verdict) if verdict.reference is None else f"{text} (reference {verdict.reference:{form}})"

@@ -17,7 +17,7 @@ from sextant.evaluation.drift.scorers import scorer_of
 from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.reference import Reference
-from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict, any_of, as_dicts, detected, furthest
+from sextant.evaluation.verdict import NOT_CALIBRATED, Effect, Verdict, any_of, as_dicts, detected, furthest
 from sextant.evaluation.verdicts import BY_NAME, KINDS, Kind, alarms, in_words, judgement
 from tests.bundles import evaluated, make_manifest
 
@@ -108,6 +108,7 @@ def test_the_smaller_a_p_value_the_further_it_is_down_to_none_at_all(method: str
     class Scorer:
         def __init__(self, score: float) -> None:
             self.score = lambda _: score
+            self.effect = lambda *_: Effect(0.0, 0.0, 0.0)
 
     column = next(feature for feature in SCHEMA.features if feature.drift_method == method)
     p_values = [1.0, 0.5, 0.011, 0.0101, 0.0099, 0.001, 1e-20, 1e-290, 0.0]

@@ -1,6 +1,6 @@
 """Whether one column of a window drifted: its score against its calibrated threshold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import pandas as pd
@@ -49,8 +49,9 @@ def measure_drift(
         raise ValueError("the reference holds no values")
     method = method_of(column)
     score = scorer.score(present)
+    effect = replace(scorer.effect(present, score), smallest=column.smallest_effect)
     if thresholds is None:
-        return Verdict(DRIFT, score, column=column.name, method=method, reason=NOT_CALIBRATED)
+        return Verdict(DRIFT, score, column=column.name, method=method, reason=NOT_CALIBRATED, effect=effect)
     threshold = thresholds.at(len(present))
     badness, limit = severity(method, score), severity(method, threshold)
     return Verdict(
@@ -58,7 +59,11 @@ def measure_drift(
         score,
         threshold,
         threshold_ratio=badness / limit if limit else None,
-        detected=badness > limit,
+        detected=badness > limit and effect.matters,
+        reason=""
+        if effect.matters
+        else f"smaller than the smallest effect of interest, {column.smallest_effect:g}",
         column=column.name,
         method=method,
+        effect=effect,
     )

@@ -20,6 +20,7 @@ from sextant.evaluation.drift.stat_tests import (
     drift_score,
     method_of,
 )
+from sextant.evaluation.verdict import Effect
 
 ROUNDING = 1e-12
 
@@ -32,6 +33,9 @@ class Scorer(Protocol):
 
     def weighted(self, weights: Floats) -> "Scorer":
         """The same where each reference value weighs so much, none of them all; 0 leaves it out."""
+
+    def effect(self, current: "pd.Series[Any]", score: float) -> Effect:
+        """How much values with this score moved, in their own unit."""
 
 
 def scorer_of(column: Feature, reference: "pd.Series[Any]") -> Scorer:
@@ -62,6 +66,13 @@ class EvidentlyScorer:
         """Evidently's score."""
         return drift_score(self._column, self._reference, current)
 
+    def effect(self, current: "pd.Series[Any]", score: float) -> Effect:
+        """As the default method of the kind has it."""
+        if self._column.kind == "numerical":
+            moved = ClippedWasserstein(self._reference.to_numpy(dtype=float))
+            return moved.effect(current, moved.score(current))
+        return JensenShannon(self._reference).effect(current, score)
+
     def weighted(self, weights: Floats) -> "EvidentlyScorer":
         """With as many reference values, each repeated or left out by its weight."""
         return EvidentlyScorer(self._column, self._reference.iloc[by_weight(weights, len(weights))])
@@ -87,6 +98,12 @@ class ClippedWasserstein:
         scorer._below = np.concatenate([[0.0], np.cumsum(share)])
         scorer._sums = np.concatenate([[0.0], np.cumsum(share * self._ordered)])
         return scorer
+
+    def effect(self, current: "pd.Series[Any]", score: float) -> Effect:
+        """The clipped means, and the distance in the column's unit."""
+        now = float(np.mean(self._clip(current.to_numpy(dtype=float))))
+        unit = self._clip.unit
+        return Effect(float(self._sums[-1]) * unit, now * unit, score * self._norm * unit)
 
     def score(self, current: "pd.Series[Any]") -> float:
         """The clipped, normed Wasserstein distance."""
@@ -125,6 +142,15 @@ class JensenShannon:
         scorer = copy(self)
         scorer._share = np.bincount(self._codes, weights, minlength=len(self._places)) / weights.sum()
         return scorer
+
+    def effect(self, current: "pd.Series[Any]", score: float) -> Effect:  # noqa: ARG002 - as the others
+        """The category whose share changed most."""
+        counts = current.value_counts(sort=False)
+        now = dict(zip(counts.index, counts.to_numpy() / counts.sum(), strict=True))
+        before = {category: float(self._share[place]) for category, place in self._places.items()}
+        most = max({**before, **now}, key=lambda category: abs(now.get(category, 0.0) - before.get(category, 0.0)))
+        was, became = before.get(most, 0.0), float(now.get(most, 0.0))
+        return Effect(was, became, abs(became - was), category=str(most))
 
     def score(self, current: "pd.Series[Any]") -> float:
         """0 for equal shares, about 0.83 for no category in common."""
