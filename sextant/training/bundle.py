@@ -56,7 +56,7 @@ def write_bundle(
     model: TrainedModel,
     origin: Origin,
     *,
-    measure_nulls: MeasureNulls | None = None,
+    measure_nulls: MeasureNulls,
 ) -> ModelBundle:
     """Publish the model under its origin's version and make it the live one."""
     with _staging_folder(models_dir / use_case.name) as staged:
@@ -82,7 +82,7 @@ def write_bundle(
         )
         scored = scored_frame(manifest, split, model)
         scored.iloc[split.reference_positions].to_parquet(staged / REFERENCE, index=False)
-        if manifest.time and measure_nulls:
+        if manifest.time:
             (staged / NULLS).write_bytes(measure_nulls(manifest, scored, split.reference_positions))
         card = model_card(manifest, use_case.about, split, model)
         (staged / MODEL_CARD).write_text(card, encoding="utf-8")

@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from tqdm import tqdm
+
 from sextant.contracts.errors import BundleError
-from sextant.contracts.model_bundle import ModelBundle, current_version, load_bundle, set_current
+from sextant.contracts.model_bundle import Manifest, ModelBundle, current_version, load_bundle, set_current
 from sextant.training.bundle import Origin, write_bundle
 from sextant.training.card import alarms
 from sextant.training.fit import TrainedModel, fingerprint, train
@@ -77,4 +82,22 @@ def _train_and_publish(
     start = time.monotonic()
     model = train(use_case, parts, seed)
     print(f"trained and compared with ONNX in {time.monotonic() - start:.1f} s")
-    return Prepared(write_bundle(models_dir, use_case, parts, model, origin), model)
+    bundle = write_bundle(models_dir, use_case, parts, model, origin, measure_nulls=_measure_nulls)
+    return Prepared(bundle, model)
+
+
+def _measure_nulls(manifest: Manifest, scored: pd.DataFrame, positions: npt.NDArray[np.intp]) -> bytes:
+    """nulls.json, with a progress bar where a person watches."""
+    from sextant.evaluation.nulls import measure_nulls  # a second to import, and most bundles exist already
+
+    print("measuring what consecutive rows score without drift, half a minute or so ...")
+    start = time.monotonic()
+    with tqdm(unit="step", leave=False, disable=None) as bar:
+
+        def show(what: str, done: int, steps: int) -> None:
+            bar.total, bar.n = steps, done
+            bar.set_description(what)
+
+        nulls = measure_nulls(manifest, scored, positions, progress=show)
+    print(f"measured in {time.monotonic() - start:.1f} s")
+    return nulls

@@ -1,6 +1,7 @@
 """What `python prepare.py` leaves on disk, the first time, again, and when something is wrong."""
 
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import prepare
 from sextant.contracts.model_bundle import NULLS, Manifest, ModelBundle, current_version, load_bundle, set_current
+from sextant.evaluation import nulls
 from sextant.training import fit as training
 from sextant.training.bundle import Origin, write_bundle
 from sextant.training.export import OnnxModel, Predictions, pipeline_input
@@ -32,10 +34,18 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def no_nulls(*_: object, progress: Callable[[str, int, int], None]) -> bytes:
+    """Measuring them takes half a minute."""
+    progress("blocks of 100 rows", 0, 1)
+    return b"{}"
+
+
 @pytest.fixture(scope="module")
 def taxi(months: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     data = tmp_path_factory.mktemp("data")
-    assert prepare.main(["--source", str(months), "--data-dir", str(data)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nulls, "measure_nulls", no_nulls)
+        assert prepare.main(["--source", str(months), "--data-dir", str(data)]) == 0
     return load_bundle(data / "models", "taxi")
 
 
@@ -60,7 +70,13 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 def test_the_bundle_is_complete_and_says_where_it_comes_from(taxi: ModelBundle) -> None:
     manifest = taxi.manifest
-    assert set(manifest.files) == {"model.onnx", "pipeline.skops", "reference.parquet", "MODEL_CARD.md"}
+    assert set(manifest.files) == {
+        "model.onnx",
+        "pipeline.skops",
+        "reference.parquet",
+        "MODEL_CARD.md",
+        "nulls.json",
+    }
     assert (manifest.data_source, manifest.data_period) == ("files", "2021-01")
     assert manifest.version.startswith("2021.01-")
     assert manifest.feature_schema.names == ("PULocationID", "DOLocationID", "trip_distance")
