@@ -11,9 +11,9 @@ from monitoring_service.model_monitor import (
     MultivariateEvaluation,
     Snapshot,
     WindowEvaluation,
-    WindowFacts,
 )
 from monitoring_service.monitors import Monitors
+from monitoring_service.window_facts import WindowFacts
 from sextant.evaluation.evaluate import Evaluation, evaluate
 
 log = structlog.get_logger(__name__)

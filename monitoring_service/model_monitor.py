@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import orjson
-
+from monitoring_service.window_facts import WindowFacts
 from sextant.contracts.events import CLOCK_TOLERANCE, Prediction, Target, is_in_future
 from sextant.contracts.model_bundle import Manifest, ModelBundle
 from sextant.evaluation.drift.calibration import Calibration
@@ -76,37 +75,6 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowFacts:
-    """Facts of a window that holds rows; None for what cannot be told of so few."""
-
-    start: datetime
-    end: datetime
-    rows_per_second: float | None
-    duplicate_ratio: float
-    label_delay: float | None
-
-    @classmethod
-    def of(cls, rows: WindowRows) -> "WindowFacts":
-        """The facts of at least one row."""
-        times = [prediction.created_at for prediction in rows.predictions]
-        start, end = min(times), max(times)
-        seconds = (end - start).total_seconds()
-        return cls(
-            start=start,
-            end=end,
-            rows_per_second=(len(times) - 1) / seconds if seconds > 0 else None,
-            duplicate_ratio=1.0 - len({_record(prediction) for prediction in rows.predictions}) / len(times),
-            label_delay=rows.label_delay,
-        )
-
-
-def _record(prediction: Prediction) -> bytes:
-    """What the client sent, context included: two equal ones are one event that was sent under two ids."""
-    sent = [prediction.features, prediction.context]
-    return orjson.dumps(sent, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
-
-
-@dataclass(frozen=True, slots=True)
 class WindowEvaluation:
     """One evaluation and the bounds of the window that it judged; holds no rows, since many are kept."""
 
@@ -151,10 +119,10 @@ class MonitorState:
 class ModelMonitor:
     """The state of one monitored model; safe to share between the request threads and the loops."""
 
-    def __init__(self, monitored: MonitoredVersion, window_size: int) -> None:
+    def __init__(self, monitored: MonitoredVersion, window_size: int, window_seconds: float | None = None) -> None:
         self.name = monitored.manifest.name
         self._lock = threading.Lock()
-        self._window = Window(window_size)
+        self._window = Window(window_size, window_seconds)
         self._monitored = monitored
         self._latest: WindowEvaluation | None = None
         self._multivariate: MultivariateEvaluation | None = None

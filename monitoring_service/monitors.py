@@ -16,9 +16,10 @@ log = structlog.get_logger(__name__)
 class Monitors:
     """A monitor for each model of a folder of bundles."""
 
-    def __init__(self, models_dir: Path, window_size: int) -> None:
+    def __init__(self, models_dir: Path, window_size: int, window_seconds: float | None = None) -> None:
         self._models_dir = models_dir
         self._window_size = window_size
+        self._window_seconds = window_seconds
         self._monitors: dict[str, ModelMonitor] = {}
         self._broken: dict[str, str] = {}
         self._following = threading.Lock()
@@ -77,7 +78,8 @@ class Monitors:
             log.info("new model version is monitored", model=name, version=version)
 
     def _new_monitor(self, name: str) -> ModelMonitor:
-        return ModelMonitor(MonitoredVersion.of(load_bundle(self._models_dir, name)), self._window_size)
+        monitored = MonitoredVersion.of(load_bundle(self._models_dir, name))
+        return ModelMonitor(monitored, self._window_size, self._window_seconds)
 
     def _complain(self, name: str, reason: str) -> None:
         """Once for each reason: this is tried again and again."""

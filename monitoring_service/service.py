@@ -89,7 +89,7 @@ class MonitoringService:
     def __init__(self, settings: Settings, store: StoredEvents, *, clock: Clock = utc_now) -> None:
         self.settings = settings
         self.clock = clock
-        self.monitors = Monitors(settings.models_dir, settings.window_size)
+        self.monitors = Monitors(settings.models_dir, settings.window_size, settings.window_seconds)
         self.monitors.load()
         self.metrics = MonitoringMetrics(self.monitors)
         publish_links(self.metrics.registry, settings)

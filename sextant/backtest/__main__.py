@@ -79,6 +79,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the command line replaces, so that they are checked as settings are."""
     given = {
         "window_size": options.window,
+        "window_seconds": options.window_seconds,
         "window_min_rows": options.min_rows,
         "false_alarm_rate": options.rate,
     }
@@ -97,6 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", help=f"{moment} (default: the first prediction in MongoDB)")
     parser.add_argument("--end", help="the same; exclusive (default: now)")
     parser.add_argument("--window", type=int, metavar="ROWS", help="rows in the window (default: WINDOW_SIZE)")
+    parser.add_argument(
+        "--window-seconds",
+        type=float,
+        metavar="SECONDS",
+        help="rows leave the window at this age before its newest one (default: WINDOW_SECONDS)",
+    )
     parser.add_argument(
         "--min-rows", type=int, metavar="ROWS", help="rows before a window is evaluated (default: WINDOW_MIN_ROWS)"
     )

@@ -26,6 +26,7 @@ class BacktestPlan:
     every: int
     rate: float
     output: Path | None = None
+    window_seconds: float | None = None
 
 
 def make_plan(options: Namespace, settings: Settings, *, now: datetime) -> BacktestPlan:
@@ -47,6 +48,7 @@ def make_plan(options: Namespace, settings: Settings, *, now: datetime) -> Backt
         every=_every(options.every, settings.window_size),
         rate=settings.false_alarm_rate,
         output=None if options.output is None else _output(Path(options.output)),
+        window_seconds=settings.window_seconds,
     )
 
 

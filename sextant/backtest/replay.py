@@ -110,7 +110,7 @@ class History:
         self._events = events
         self._manifest = manifest
         self._plan = plan
-        self._window = Window(plan.window)
+        self._window = Window(plan.window, plan.window_seconds)
         self._to_come: dict[str, Target] = {}
         self.versions: Counter[str] = Counter()
 

@@ -62,9 +62,10 @@ def _period(result: BacktestResult) -> str:
 
 def _plan(result: BacktestResult) -> str:
     plan = result.plan
+    seconds = f" of the last {plan.window_seconds:,.0f} s" if plan.window_seconds else ""
     return (
-        f"window of {plan.window:,} rows, at least {plan.min_rows:,}; evaluated after every {plan.every:,} "
-        f"predictions; false-alarm rate {plan.rate:g}"
+        f"window of {plan.window:,} rows{seconds}, at least {plan.min_rows:,}; "
+        f"evaluated after every {plan.every:,} predictions; false-alarm rate {plan.rate:g}"
     )
 
 

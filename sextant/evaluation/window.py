@@ -3,7 +3,7 @@
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from statistics import median
 
@@ -53,12 +53,16 @@ class WindowRows:
 class Window:
     """The newest `size` predictions by (created_at, id), with their targets, in memory bounded by `size`.
 
+    With `seconds`, only those of so long before the newest one. When a prediction was made decides, not when its
+    event took place: a replay of older months or a client's wrong clock would keep the rows of the present out.
+
     Not safe to share between threads. Events may come late, twice, in any order and in any batches: the same
     events give the same window.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, seconds: float | None = None) -> None:
         self._size = size
+        self._span = timedelta.max if seconds is None else timedelta(seconds=seconds)
         self._order: list[tuple[datetime, str]] = []
         self._predictions: dict[str, Prediction] = {}
         self._targets: dict[str, Target] = {}
@@ -70,21 +74,27 @@ class Window:
         return len(self._order)
 
     def add_prediction(self, prediction: Prediction) -> Added:
-        """Take a prediction; one that is older than a full window's oldest stays outside."""
+        """Take a prediction; one that is older than the window reaches back stays outside."""
         identifier = prediction.prediction_id
         if identifier in self._predictions:
             return Added.DUPLICATE
         place = (prediction.created_at, identifier)
-        if len(self._order) >= self._size and place < self._order[0]:
+        if self._is_too_old(place):
             return Added.TOO_OLD
         insort(self._order, place)
         self._predictions[identifier] = prediction
         if early := self._early.pop(identifier, None):
             self._targets[identifier] = early
-        if len(self._order) > self._size:
-            self._evict()
+        while len(self._order) > self._size or self._order[-1][0] - self._order[0][0] > self._span:
+            self._forget(self._order.pop(0)[1])
         self.revision += 1
         return Added.ACCEPTED
+
+    def _is_too_old(self, place: tuple[datetime, str]) -> bool:
+        if not self._order:
+            return False
+        full = len(self._order) >= self._size
+        return (full and place < self._order[0]) or self._order[-1][0] - place[0] > self._span
 
     def add_recorded(self, prediction: Prediction) -> Added:
         """Take a prediction as it is on record, also in place of one that came under its id at another time.
@@ -141,9 +151,6 @@ class Window:
                 for identifier in [key for key, target in targets.items() if target.received_at > moment]:
                     del targets[identifier]
             self._newest_target = moment
-
-    def _evict(self) -> None:
-        self._forget(self._order.pop(0)[1])
 
     def _forget(self, identifier: str) -> None:
         del self._predictions[identifier]

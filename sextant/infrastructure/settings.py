@@ -36,7 +36,6 @@ class Settings(BaseSettings):
     prometheus_url: HttpUrl = Field(
         "http://127.0.0.1:9091", description="Where the health summary gets its history"
     )
-
     grafana_url: HttpUrl = Field("http://127.0.0.1:3000", description="Where people open Grafana")
     prefect_url: HttpUrl = Field(
         "http://127.0.0.1:4200",
@@ -63,6 +62,7 @@ class Settings(BaseSettings):
         (), description="Comma-separated types, beyond those that skops knows, that a bundle's pipeline may load"
     )
     window_size: int = Field(1_000, ge=10, description="Rows in monitoring's sliding window of a model")
+    window_seconds: float | None = Field(None, gt=0, le=1e9, description="Most seconds that it spans")
     window_min_rows: int = Field(200, ge=1, description="Rows before a window is evaluated")
     evaluate_every: float = Field(10.0, gt=0, description="Seconds between evaluations")
     multivariate_every: float = Field(

@@ -362,6 +362,13 @@ def test_what_is_not_given_comes_from_the_settings() -> None:
     assert (plan.min_rows, plan.rate) == (settings.window_min_rows, settings.false_alarm_rate)
 
 
+def test_a_window_may_be_bounded_by_time_too(judge: Judge) -> None:
+    plan = replace(PLAN, window_seconds=149.5)
+    result = replayed(judge, FakeEvents(predictions_from(trips(1.0))), plan)
+    assert [step.evaluation.rows for step in result.steps] == [100, 150, 150, 150, 150, 150]
+    assert "window of 300 rows of the last 150 s" in as_text(result, summarise(result))
+
+
 def test_a_date_alone_is_its_midnight_in_utc() -> None:
     plan = plan_of(start="2025-12-01", end="2025-12-31T23:30:00-01:00")
     assert plan.start == datetime(2025, 12, 1, tzinfo=UTC)
@@ -380,6 +387,7 @@ def test_a_date_alone_is_its_midnight_in_utc() -> None:
         (["--version", "v9"], "v9 has no readable manifest.json"),
         (["--window", "150"], "a window of 150 rows never holds the 200 rows"),
         (["--window", "1"], "WINDOW_SIZE"),
+        (["--window-seconds", "0"], "WINDOW_SECONDS"),
         (["--min-rows", "0"], "WINDOW_MIN_ROWS"),
         (["--rate", "1"], "FALSE_ALARM_RATE"),
         (["--rate", "nan"], "FALSE_ALARM_RATE"),

@@ -49,6 +49,30 @@ def test_the_same_events_in_any_order_and_any_number_of_times_give_the_same_wind
         assert filled(shuffled, size=25).rows("v1") == expected
 
 
+def test_a_window_of_so_many_seconds_keeps_the_rows_of_so_long_before_its_newest_one() -> None:
+    window = Window(100, seconds=10.0)
+    for number in (0, 3, 4, 13):
+        window.add_prediction(prediction(number))
+    assert ids(window) == ["p00003", "p00004", "p00013"]
+    assert window.add_prediction(prediction(2)) is Added.TOO_OLD
+    assert window.add_prediction(prediction(5)) is Added.ACCEPTED
+    window.add_prediction(prediction(900))
+    assert ids(window) == ["p00900"]
+
+
+def test_a_window_of_rows_and_seconds_is_the_same_for_any_order_and_batches() -> None:
+    shuffler = random.Random(3)
+    events = [prediction(number, at=NOON + timedelta(seconds=number**1.5)) for number in range(40)]
+    expected = {}
+    for size in (5, 12, 40):
+        for _ in range(20):
+            window = Window(size, seconds=60.0)
+            for event in shuffler.sample([*events, *events[:20]], 60):
+                window.add_prediction(event)
+            assert ids(window) == expected.setdefault(size, ids(window))
+    assert [len(kept) for kept in expected.values()] == [5, 7, 7]
+
+
 def test_predictions_of_the_same_moment_are_ordered_by_id() -> None:
     window = filled([prediction(number, at=NOON) for number in (3, 1, 2)], size=2)
     assert ids(window) == ["p00002", "p00003"]

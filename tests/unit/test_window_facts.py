@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring_service.model_monitor import WindowFacts
+from monitoring_service.window_facts import WindowFacts
 from sextant.contracts.events import Prediction
 from sextant.evaluation.window import WindowRows
 from tests.bundles import make_trips
