@@ -69,8 +69,7 @@ class Demo:
         ids_file = self._settings.data_dir / f"demo-{seed}-accepted-ids.txt"
         self._python(
             "send_data.py", "--model", MODEL, "--source", self._source, "--period", "reference-holdout",
-            "--order", "random", "--count", str(count), "--seed", str(seed),
-            "--accepted-ids", str(ids_file), *options,
+            "--count", str(count), "--seed", str(seed), "--accepted-ids", str(ids_file), *options,
         )  # fmt: skip
         accepted = tuple(ids_file.read_text().split())
         return Finding(accepted, self._wait_for_evaluation(len(accepted), began))

@@ -27,7 +27,7 @@ from sextant.training.split import Split, known_schema
 from sextant.use_cases.use_case import Examples, UseCase
 
 RECIPE = 4
-"""Increase it when the way from data to bundle changes, nulls.json too, so that the same data give another bundle."""
+"""Increase it when the way from data to bundle changes (nulls.json too): the same data then give another one."""
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx", "skops")
 

@@ -6,63 +6,72 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-ROWS = 40_000
-"""Enough that a quarter of the cleaned rows fills the reference; generated in a second."""
+from sextant.use_cases.synthetic_town import MINUTES_A_MILE, NIGHT, REACH, TOWN_SEED, Days, Floats, Integers, Town
 
-TOWN_SEED = 20240229
-ZONE_COUNT = 240
-DISPATCHED_SHARE = 0.35
+ROWS = 40_000
+"""Enough that two thirds of the days fill the reference; generated in a second."""
+
+DISPATCHED_BY_DAYLIGHT, DISPATCHED_AT_NIGHT = 0.38, 0.2
 """Trips without a taximeter record: passenger count, payment and so on are missing, as in real months."""
 
-HOURS = np.array([6, 4, 3, 3, 4, 9, 18, 36, 53, 63, 65, 61, 60, 63, 60, 58, 56, 46, 40, 33, 23, 15, 12, 9])
-Floats = npt.NDArray[np.float64]
+MILES_AN_HOUR = 50.0
+"""With one minute to the mile and no stops."""
 
 
 def synthetic_month(month: str, rows: int = ROWS) -> pd.DataFrame:
-    """One month of trips: always the same for a month, and from one distribution for all months."""
+    """One month of trips: always the same for a month, and from one distribution for all months.
+
+    Hours and weekends differ, and so do the days of a month, by about as much as in real months.
+    """
     rng = np.random.default_rng([TOWN_SEED, zlib.crc32(month.encode())])
-    pickup, dropoff, straight_miles = _journeys(rng, rows)
-    miles = np.round(straight_miles * rng.lognormal(0.25, 0.2, rows) + 0.3, 2)
-    hour = rng.choice(24, size=rows, p=HOURS / HOURS.sum())
-    minutes = _minutes(rng, miles, hour, pickup)
-    start = _pickup_times(rng, month, hour)
-    end = start + pd.to_timedelta(np.round(minutes * 60), unit="s")
+    town, days = Town.build(), Days.of(month, rng)
+    day, hour = days.moments(rng, rows)
+    start, end = _journeys(rng, town, days, day, hour)
+    detour = days.distance[day] * rng.lognormal(0.25, 0.2, rows)
+    miles = np.round(town.miles[start, end] * detour + 0.3, 2)
+    pickup, dropoff = town.ids[start], town.ids[end]
+    pace = MINUTES_A_MILE[days.weekend[day], hour] * days.pace[day]
+    minutes = _minutes(rng, miles, pace, pickup)
+    began = _pickup_times(rng, days, day, hour)
+    ended = began + pd.to_timedelta(np.round(minutes * 60), unit="s")
     trips = {
         "VendorID": rng.choice([1, 2], size=rows, p=[0.15, 0.85]).astype("int64"),
-        "lpep_pickup_datetime": start,
-        "lpep_dropoff_datetime": end,
+        "lpep_pickup_datetime": began,
+        "lpep_dropoff_datetime": ended,
         "PULocationID": pickup,
         "DOLocationID": dropoff,
         "trip_distance": _with_faulty_meters(rng, miles),
     }
-    month_of_trips = pd.DataFrame({**trips, **_money(rng, miles, minutes), **_meter_record(rng, rows)})
+    by_daylight = DISPATCHED_BY_DAYLIGHT + (DISPATCHED_AT_NIGHT - DISPATCHED_BY_DAYLIGHT) * NIGHT[hour]
+    record = _meter_record(rng, by_daylight * days.dispatched[day])
+    month_of_trips = pd.DataFrame({**trips, **_money(rng, miles, minutes), **record})
     return month_of_trips[list(_COLUMNS)].astype(_COLUMNS)
 
 
-def _town() -> tuple[npt.NDArray[np.int64], Floats, Floats]:
-    """Zone ids, their positions in miles, and how popular they are: a few zones start most trips."""
-    rng = np.random.default_rng(TOWN_SEED)
-    ids = np.sort(rng.choice(np.arange(1, 266), size=ZONE_COUNT, replace=False))
-    popularity = 1 / np.arange(1, ZONE_COUNT + 1) ** 0.9
-    return ids, rng.normal(0, 4, (ZONE_COUNT, 2)), rng.permutation(popularity / popularity.sum())
+def _journeys(
+    rng: np.random.Generator, town: Town, days: Days, day: Integers, hour: Integers
+) -> tuple[Integers, Integers]:
+    """Positions of the zones where trips start and end: near zones are likelier destinations than far ones."""
+    start, end = np.empty_like(day), np.empty_like(day)
+    weekend = days.weekend[day]
+    for kind, at in np.unique(np.stack([weekend, hour], axis=1), axis=0):
+        here = np.flatnonzero((weekend == kind) & (hour == at))
+        shares = town.shares(at, kind, days.zones)[day[here]]
+        start[here] = _drawn(rng, shares)
+        end[here] = _drawn(rng, shares * np.exp(-town.miles / REACH[kind, at])[start[here]])
+    return start, end
 
 
-def _journeys(rng: np.random.Generator, rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
-    """Where trips start and end, and how far that is: near zones are likelier destinations than far ones."""
-    ids, places, popularity = _town()
-    start = rng.choice(ZONE_COUNT, size=rows, p=popularity)
-    miles = np.linalg.norm(places[:, None] - places[None], axis=2)
-    pull = np.cumsum(popularity * np.exp(-miles / 2.5), axis=1)
-    draw = rng.random(rows) * pull[start, -1]
-    end = (pull[start] < draw[:, None]).sum(axis=1)
-    return ids[start], ids[end], miles[start, end]
+def _drawn(rng: np.random.Generator, weights: Floats) -> Integers:
+    """For each row a column, by the row's weights."""
+    sums = np.cumsum(weights, axis=1)
+    drawn: Integers = (sums < (rng.random(len(sums)) * sums[:, -1])[:, None]).sum(axis=1)
+    return drawn
 
 
-def _minutes(
-    rng: np.random.Generator, miles: Floats, hour: npt.NDArray[np.int64], zone: npt.NDArray[np.int64]
-) -> Floats:
+def _minutes(rng: np.random.Generator, miles: Floats, pace: Floats, zone: Integers) -> Floats:
     """Durations: slower in busy hours and in some zones; a few trips are cancelled or never ended."""
-    speed = 15.0 * (1 - 0.35 * HOURS[hour] / HOURS.max()) * (0.8 + 0.4 * (zone * 37 % 101) / 100)
+    speed = MILES_AN_HOUR / pace * (0.8 + 0.4 * (zone * 37 % 101) / 100)
     minutes = (2.5 + 60 * miles / (speed + 0.8 * miles)) * rng.lognormal(0, 0.25, len(miles))
     fault = rng.random(len(miles))
     minutes = np.where(fault < 0.006, rng.uniform(0, 0.9, len(miles)), minutes)
@@ -77,10 +86,9 @@ def _with_faulty_meters(rng: np.random.Generator, miles: Floats) -> Floats:
     return np.where(fault > 0.999, np.round(rng.uniform(2_000, 240_000, len(miles)), 2), miles)
 
 
-def _pickup_times(rng: np.random.Generator, month: str, hour: npt.NDArray[np.int64]) -> pd.DatetimeIndex:
-    days = pd.Period(month, freq="M").days_in_month
-    seconds = rng.integers(0, days, len(hour)) * 86_400 + hour * 3_600 + rng.integers(0, 3_600, len(hour))
-    return pd.DatetimeIndex(pd.Timestamp(f"{month}-01") + pd.to_timedelta(seconds, unit="s")).as_unit("us")
+def _pickup_times(rng: np.random.Generator, days: Days, day: Integers, hour: Integers) -> pd.DatetimeIndex:
+    seconds = day * 86_400 + hour * 3_600 + rng.integers(0, 3_600, len(hour))
+    return pd.DatetimeIndex(days.first + pd.to_timedelta(seconds, unit="s")).as_unit("us")
 
 
 def _money(rng: np.random.Generator, miles: Floats, minutes: Floats) -> dict[str, Floats]:
@@ -98,8 +106,9 @@ def _money(rng: np.random.Generator, miles: Floats, minutes: Floats) -> dict[str
     }
 
 
-def _meter_record(rng: np.random.Generator, rows: int) -> dict[str, npt.NDArray[np.object_]]:
+def _meter_record(rng: np.random.Generator, dispatched_share: Floats) -> dict[str, npt.NDArray[np.object_]]:
     """What only a taximeter records; all of it is missing for dispatched trips."""
+    rows = len(dispatched_share)
     record = {
         "store_and_fwd_flag": rng.choice(["N", "Y"], size=rows, p=[0.997, 0.003]),
         "RatecodeID": rng.choice([1.0, 2.0, 5.0], size=rows, p=[0.96, 0.01, 0.03]),
@@ -108,7 +117,7 @@ def _meter_record(rng: np.random.Generator, rows: int) -> dict[str, npt.NDArray[
         "trip_type": rng.choice([1.0, 2.0], size=rows, p=[0.98, 0.02]),
         "congestion_surcharge": rng.choice([0.0, 2.75], size=rows, p=[0.75, 0.25]),
     }
-    dispatched = rng.random(rows) < DISPATCHED_SHARE
+    dispatched = rng.random(rows) < dispatched_share
     columns = {name: values.astype(object) for name, values in record.items()}
     for values in columns.values():
         values[dispatched] = None

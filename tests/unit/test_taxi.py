@@ -1,5 +1,6 @@
 """How raw trips become examples, whatever types a month has, and what made-up months look like."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,48 @@ def test_made_up_months_come_from_one_distribution() -> None:
     assert ks_2samp(earlier.target, later.target).pvalue > 0.001
     zones = [part.features["PULocationID"].value_counts(normalize=True) for part in (earlier, later)]
     assert zones[0].sub(zones[1], fill_value=0).abs().sum() / 2 < 0.15
+
+
+@cache
+def made_up_trips() -> pd.DataFrame:
+    cleaned = clean(to_examples(synthetic_month("2021-01")), USE_CASE.limits)
+    began = pd.to_datetime(cleaned.context["lpep_pickup_datetime"])
+    known = {
+        "minutes": cleaned.target,
+        "day": began.dt.day,
+        "hour": began.dt.hour,
+        "weekend": began.dt.dayofweek >= 5,
+    }
+    return cleaned.features.assign(**known)
+
+
+def far_apart(one: pd.DataFrame, other: pd.DataFrame) -> float:
+    """Half the sum of the differences of the zones' shares."""
+    zones = [part["PULocationID"].value_counts(normalize=True) for part in (one, other)]
+    return float(zones[0].sub(zones[1], fill_value=0).abs().sum() / 2)
+
+
+def test_made_up_nights_and_weekends_are_not_like_working_days() -> None:
+    trips = made_up_trips()
+    night, rush = trips["hour"].isin([0, 1, 2, 3]), trips["hour"].isin([8, 15, 16, 17]) & ~trips["weekend"]
+    a_day = trips.groupby("weekend")["day"].agg(lambda days: len(days) / days.nunique())
+    assert a_day[True] < 0.8 * a_day[False]
+    assert trips["weekend"][night].mean() > 1.5 * trips["weekend"].mean()
+    pace = trips["minutes"] / trips["trip_distance"].clip(lower=1)
+    assert pace[rush].median() > 1.15 * pace[night].median()
+    assert trips["trip_distance"][trips["hour"].between(3, 6)].mean() > 1.1 * trips["trip_distance"][rush].mean()
+    halves = trips.iloc[::2], trips.iloc[1::2]
+    assert far_apart(trips[night], trips[~night]) > 4 * far_apart(*halves)
+    assert far_apart(trips[trips["weekend"]], trips[~trips["weekend"]]) > 2 * far_apart(*halves)
+
+
+@pytest.mark.parametrize("column", ["trip_distance", "minutes"])
+def test_made_up_days_vary_about_as_real_ones_do(column: str) -> None:
+    """In real months, the means of days vary 2.5 to 3.8 times as much as by chance, at as many rows a day."""
+    trips = made_up_trips()
+    values = trips[column] - trips.groupby(["weekend", "hour"])[column].transform("mean")
+    days = values.groupby(trips["day"]).agg(["mean", "var", "size"])
+    assert 2 < (days["mean"] ** 2).mean() / (days["var"] / days["size"]).mean() < 5
 
 
 def test_made_up_months_hold_the_faults_that_make_cleaning_matter() -> None:
