@@ -170,7 +170,7 @@ def test_a_class_that_a_fold_never_saw_has_no_probability_there() -> None:
 
 def test_errors_without_having_seen_the_day_are_like_those_on_later_days() -> None:
     _, model = taxi()
-    assert model.metrics["mae"] == pytest.approx(model.holdout_metrics["mae"], rel=0.1)
+    assert model.metrics["mae"] == pytest.approx(model.holdout_metrics["mae"], rel=0.2)
 
 
 def test_numbers_reach_a_pipeline_with_the_precision_of_onnx() -> None:
