@@ -90,6 +90,8 @@ def _performance_degradation(case: Case) -> Iterable[Verdict]:
 def _concept_drift(case: Case) -> Iterable[Verdict]:
     if case.estimator is None or case.expected_errors is None:
         yield Verdict(CONCEPT_DRIFT, reason=NO_ESTIMATOR)
+    elif reason := case.estimator.unfamiliar(case.window):
+        yield Verdict(CONCEPT_DRIFT, reason=reason)
     else:
         known = case.estimator.estimated_reference
         in_time = case.growth_in_time(CONCEPT_DRIFT, known.unexplained_rows)
@@ -102,7 +104,10 @@ def _estimated_degradation(case: Case) -> Iterable[Verdict]:
     else:
         known = case.estimator.estimated_reference
         in_time = case.growth_in_time(ESTIMATED_DEGRADATION, known.expected_rows)
-        yield measure_estimated_degradation(case.expected_errors, known, case.rate, in_time)
+        verdict = measure_estimated_degradation(case.expected_errors, known, case.rate, in_time)
+        # What is estimated too low and still too high is told.
+        reason = "" if verdict.detected else case.estimator.unfamiliar(case.window)
+        yield verdict.because(reason) if reason else verdict
 
 
 def _fairness_gap(case: Case) -> Iterable[Verdict]:

@@ -137,3 +137,21 @@ def test_a_torn_cache_file_is_made_again(tmp_path: Path, content: bytes, monkeyp
 def _reference(folder: Path) -> Reference:
     bundle = publish_trips(folder / "models", rows=300)
     return Reference.prepare(bundle.manifest, bundle.reference())
+
+
+@coarse
+@pytest.mark.parametrize(("reference_rows", "rows", "share"), [(60, 30, 0.01), (2_000, 500, 0.001)])
+def test_a_few_rare_values_more_than_the_reference_holds_are_no_drift(
+    reference_rows: int, rows: int, share: float
+) -> None:
+    """A reference of 60 rows with one rare value, or none, alarmed in 13 to 57 % of undrifted windows."""
+    column, alarms = Feature(name="x", kind="numerical"), []
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        reference = pd.Series((random.random(reference_rows) < share).astype(float))
+        threshold = calibrate_column(column, reference, 0.01, random).at(rows)
+        scorer = scorer_of(column, reference)
+        windows = [pd.Series((random.random(rows) < share).astype(float)) for _ in range(30)]
+        alarms += [scorer.score(window) > threshold for window in windows]
+        assert scorer.score(pd.Series((random.random(rows) < 0.3).astype(float))) > threshold
+    assert np.mean(alarms) <= 0.04

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sextant.contracts.schema import Feature, FeatureSchema
+from sextant.evaluation.drift.calibration import Calibration
+from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.performance.estimation import PerformanceEstimator, Recipe
 from sextant.evaluation.reference import Reference
-from tests.bundles import make_flowers, make_trips, publish_bundle, publish_flowers, publish_trips
+from tests.bundles import make_flowers, make_manifest, make_trips, publish_bundle, publish_flowers, publish_trips
 
 
 @pytest.fixture(scope="module")
@@ -237,3 +239,30 @@ def test_a_reference_of_constant_features_gives_the_mean_error(tmp_path_factory:
     bundle = publish_bundle(folder, rows, schema, name="flat", version="v1", task="regression")
     estimator = PerformanceEstimator.fit(Reference.prepare(bundle.manifest, bundle.reference()))
     assert estimator.measures(estimator.expected_errors(rows))["estimated_mae"] == pytest.approx(mae(rows))
+
+
+def test_where_rows_lie_outside_of_what_the_estimator_has_seen_concept_drift_is_not_judged() -> None:
+    """Errors that grow with a feature were called concept drift when only the feature had moved."""
+
+    def rows(count: int, shift: float, seed: int) -> pd.DataFrame:
+        random = np.random.default_rng((3, seed))
+        size = random.normal(shift, 1.0, count)
+        errors = random.normal(0.0, 1.0, count) * np.exp(1.5 * size)
+        return pd.DataFrame({"size": size, "prediction": size, "target": size + errors})
+
+    schema = FeatureSchema(features=(Feature(name="size", kind="numerical"),))
+    reference = Reference.prepare(make_manifest(schema), rows(5_000, 0.0, 0))
+    estimator = PerformanceEstimator.fit(reference)
+    for shift in (1.0, 2.0):
+        for seed in (1, 2, 3):
+            window = reference.conform(rows(1_000, shift, seed))
+            found = evaluate(reference, window, Calibration(0.01, {}, {}), estimator=estimator)
+            concept, estimated = found.verdict("concept_drift"), found.verdict("estimated_degradation")
+            assert concept is not None
+            assert concept.detected is None
+            assert concept.reason.startswith("outside of what the estimator has seen: size lies beyond")
+            assert estimated is not None
+            assert estimated.detected  # too low an estimate, and still far above the reference's
+    at_home = reference.conform(rows(1_000, 0.0, 9))
+    found = evaluate(reference, at_home, Calibration(0.01, {}, {}), estimator=estimator)
+    assert [found.verdict(name).detected for name in ("concept_drift", "estimated_degradation")] == [False, False]

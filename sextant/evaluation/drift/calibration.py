@@ -13,6 +13,7 @@ from scipy.interpolate import PchipInterpolator
 
 from sextant.contracts.schema import Feature
 from sextant.evaluation.drift.null_scores import null_severities, reference_exponent, sampling_noise
+from sextant.evaluation.drift.scorers import scorer_of
 from sextant.evaluation.drift.severity import P_VALUE_METHODS, from_noise_scale, score_at, severity, to_noise_scale
 from sextant.evaluation.drift.stat_tests import PERMUTATION_METHODS, Floats, method_of
 
@@ -23,6 +24,7 @@ GRID_POINTS = 6
 CONSTANT_SCORE = 0.05
 """The threshold of a distance that is always 0 under no drift: half a percent of other values."""
 MOST_SKEWED = 3.0
+NEARLY_ALL_ROWS = 0.9
 ROUNDING = 1e-12
 
 Progress = Callable[[str, int, int], None]
@@ -157,7 +159,32 @@ def calibrate_column(
             from_noise_scale(method, to_noise_scale(method, threshold) * factor)
             for threshold, factor in zip(thresholds, noise, strict=True)
         ]
+    if (common := _commonest(reference)) is not None:
+        scores = [_score_of_rare_values(column, reference, common, size, rate) for size in sizes]
+        thresholds = [max(pair) for pair in zip(thresholds, scores, strict=True)]
     return ColumnThresholds(method, rows, sizes, tuple(thresholds))
+
+
+def _commonest(reference: "pd.Series[Any]") -> Any:
+    """The value that nearly all rows hold, if there is one."""
+    shares = reference.value_counts(normalize=True)
+    return shares.index[0] if shares.iloc[0] >= NEARLY_ALL_ROWS else None
+
+
+def _score_of_rare_values(
+    column: Feature, reference: "pd.Series[Any]", common: Any, rows: int, rate: float
+) -> float:
+    """The severity of a window with as many other values as chance allows; the reference holds few or none.
+
+    Windows that are drawn from the reference cannot hold more of them than the reference, so that their scores say
+    nothing of it. The share is not known better than the reference's rows tell it (Jeffreys' prior).
+    """
+    others = reference[reference != common]
+    known = len(others)
+    most = int(stats.betabinom.ppf(1.0 - rate, rows, known + 0.5, len(reference) - known + 0.5))
+    strange = others if known else pd.Series([common + 1.0 if column.kind == "numerical" else f"not {common}"])
+    window = pd.Series([common] * (rows - most) + [strange.iloc[at % len(strange)] for at in range(most)])
+    return severity(method_of(column), scorer_of(column, reference).score(window))
 
 
 def size_grid(reference_rows: int) -> tuple[int, ...]:

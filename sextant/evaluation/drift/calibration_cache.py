@@ -22,7 +22,7 @@ from sextant.evaluation.drift.multivariate import METHOD, MULTIVARIATE_DRIFT, Do
 from sextant.evaluation.drift.stat_tests import method_of
 from sextant.evaluation.reference import Reference
 
-RECIPE = 5
+RECIPE = 6
 """Counts the changes to how thresholds are found: a calibration of another recipe is made anew."""
 
 

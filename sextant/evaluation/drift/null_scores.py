@@ -58,7 +58,7 @@ def window_distance(ordered: Floats, gaps: Floats, window: NDArray[np.intp], cli
     # The others' distribution is all less the window, so that only the window has to be counted.
     difference = np.abs(share_of_window - share_of_all) * (count / (count - len(window)))
     distance = float(difference[:-1] @ gaps)
-    return distance / clip.norm(ordered[drawn == 0])
+    return distance / clip.norm(ordered)  # the whole reference's, as a window's distance is divided by
 
 
 def jensen_shannon(

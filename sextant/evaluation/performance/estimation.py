@@ -30,6 +30,10 @@ from sextant.evaluation.reference import Reference
 ALL_ROWS = ""
 """The segment that holds every row."""
 
+TAIL, MOST_BEYOND = 0.005, 0.025
+"""Of the rows it learned from, this share lies beyond either end of the range; of a window's, so much may."""
+
+FEWEST_BEYOND = 5
 FEWEST_LABELLED = 200
 FOLDS = 5
 ESTIMATED = "estimated_"
@@ -87,6 +91,8 @@ class PerformanceEstimator:
     estimated_reference: EstimatedReference
     recipe: Recipe
     model: Any
+    familiar: Mapping[str, tuple[float, float]]
+    """Of each numerical feature the range of nearly all rows that it learned from."""
 
     @classmethod
     def fit(cls, reference: Reference, *, seed: int = 0) -> Self:
@@ -105,7 +111,24 @@ class PerformanceEstimator:
             expected = pd.Series(recipe.cross_validated(inputs, errors, seed, days), index=labelled.index)
             model = recipe.trained(inputs, errors)
         by_segment = _by_segment(reference, task, expected)
-        return cls(task, by_segment, EstimatedReference.of(errors, expected), recipe, model)
+        numerical = reference.manifest.feature_schema.numerical if task == "regression" else ()
+        ranges = {name: labelled[name].quantile([TAIL, 1.0 - TAIL]) for name in numerical}
+        familiar = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
+        return cls(task, by_segment, EstimatedReference.of(errors, expected), recipe, model, familiar)
+
+    def unfamiliar(self, frame: ConformedFrame) -> str:
+        """Why rows are not like those that it learned from; empty when they are.
+
+        Where a feature's values lie at or beyond the end of the known ones, the error there cannot be told.
+        """
+        for name, (low, high) in self.familiar.items():
+            for beyond in (int((frame[name] < low).sum()), int((frame[name] > high).sum())):
+                if beyond >= FEWEST_BEYOND and beyond > MOST_BEYOND * len(frame):
+                    return (
+                        f"outside of what the estimator has seen: {name} lies beyond {low:.3g} to {high:.3g} in "
+                        f"{beyond / len(frame):.1%} of the rows"
+                    )
+        return ""
 
     def expected_errors(self, frame: pd.DataFrame) -> "pd.Series[float]":
         """Of each row of a conformed frame the expected absolute error, or chance of a wrong class, or NaN."""
