@@ -6,8 +6,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ISO_8601 = (
-    r"^\s*(\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?)"
-    r"\s*(Z|[+-]\d{2}(?::?\d{2})?)?\s*$"
+    r"^(\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?)"
+    r" ?(Z|[+-]\d{2}(?::?\d{2})?)?$"
 )
 """The wall-clock time and, where there is one, its offset from UTC."""
 
@@ -27,4 +27,4 @@ def utc_offsets(texts: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def _parts(texts: "pd.Series[Any]") -> "pd.DataFrame":
     """Datetimes are read too: their text has this form."""
-    return texts.astype(str).str.extract(ISO_8601, expand=True)
+    return texts.astype(str).str.strip().str.extract(ISO_8601, expand=True)
