@@ -16,7 +16,10 @@ import send_data
 from sextant.traffic.client import Client, Outage, SendStats
 from sextant.traffic.replay import Feed
 from sextant.traffic.rows import PredictRequest
-from tests.bundles import publish_flowers
+from sextant.training.split import clean, split
+from sextant.use_cases.synthetic_trips import synthetic_month
+from sextant.use_cases.taxi import USE_CASE as TAXI
+from tests.bundles import publish_flowers, publish_trips
 from tests.fake_prediction_service import FakePredictionService
 
 ROOT = Path(send_data.__file__).parent
@@ -245,6 +248,20 @@ def test_taxi_rows_are_sent_in_time_order_with_the_times_of_the_past_week(
     now = datetime.now(UTC).replace(tzinfo=None)
     assert now - timedelta(weeks=1, minutes=5) < times[-1] <= now
     assert times[0].strftime("%a") == "Sat"  # as on 1 January 2022
+
+
+def test_a_bundle_split_at_random_gets_the_rows_that_it_has_not_seen(
+    service: FakePredictionService, tmp_path: Path
+) -> None:
+    """As every bundle was once; of its later days, the model knows most rows."""
+    publish_trips(tmp_path / "models", rows=30)
+    for month in ("2021-01", "2022-01"):
+        synthetic_month(month, rows=1_000).to_parquet(tmp_path / f"green_tripdata_{month}.parquet")
+    fixed = ["--model", "taxi", "--source", str(tmp_path), "--url", service.url, "--data-dir", str(tmp_path)]
+    assert send_data.main([*fixed, "--period", "reference-holdout", "--no-feedback", "--count", "100"]) == 0
+    unseen = split(clean(TAXI.to_examples(synthetic_month("2021-01", rows=1_000)), TAXI.limits), None).holdout
+    sent = {record["lpep_pickup_datetime"] for record in service.predicted}
+    assert sent <= set(unseen.context["lpep_pickup_datetime"])
 
 
 def test_the_table_shows_every_kind_of_failure() -> None:
