@@ -17,12 +17,12 @@ from sextant.evaluation.drift.multivariate import DomainClassifier
 from sextant.evaluation.in_time.null import MOST_SKEWED, Key, Null, Nulls
 from sextant.evaluation.reference import Reference
 
-SIZES = (30, 100, 200, 500, 1_000, 2_000, 4_000)
+SIZES = (30, 100, 300, 1_000, 3_000)
 MULTIVARIATE_SIZES = (200, 700, 2_000)
 LARGEST_SHARE = 5
 """No block is larger than a fifth of the rows."""
 
-BLOCKS, BLOCKS_OF_SLOW_TESTS = 100, 20
+BLOCKS, BLOCKS_OF_SLOW_TESTS = 80, 16
 """Blocks at each size, where there are rows enough; more would overlap more, and tell hardly more."""
 
 Progress = Callable[[str, int, int], None]
