@@ -33,8 +33,7 @@ class Span:
     days: int
 
     def __str__(self) -> str:
-        noun = "day" if self.days == 1 else "days"
-        return f"{self.first} to {self.last} ({self.days} {noun})"
+        return f"{self.first} to {self.last} ({self.days} days)" if self.days > 1 else f"{self.first} (1 day)"
 
 
 @dataclass(frozen=True, slots=True)

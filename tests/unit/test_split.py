@@ -104,7 +104,9 @@ def test_a_row_s_own_day_is_in_one_fold() -> None:
     assert pd.Series(parts.folds).groupby(days).nunique().eq(1).all()
 
 
-@pytest.mark.parametrize(("days", "history"), [(1, "1 day"), (2, "1 day"), (3, "2 days"), (4, "3 days")])
+@pytest.mark.parametrize(
+    ("days", "history"), [(1, "2021-01-01 (1 day)"), (2, "2021-01-01 (1 day)"), (3, "(2 days)"), (4, "(3 days)")]
+)
 def test_few_days_are_split_in_time_order_too(days: int, history: str) -> None:
     parts = split(in_days(days, rows_a_day=300), TIME)
     assert parts.timing is not None
