@@ -35,6 +35,7 @@ def prepare(settings: Settings) -> Path:
     if recovery:
         log.critical(
             "the outbox was corrupt and has been replaced; what could be read is queued again",
+            damage=recovery.damage,
             set_aside=str(recovery.aside),
             recovered=recovery.salvaged.recovered,
             unreadable=recovery.salvaged.unreadable,

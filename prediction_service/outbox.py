@@ -12,6 +12,7 @@ from prediction_service.outbox_connection import OutboxConnection
 from prediction_service.outbox_file import pages, used_bytes
 from prediction_service.outbox_types import SINKS, NewEvent, QueuedEvent, RefusedEvent, SinkCounts
 
+INSERT = "INSERT INTO events (at, kind, body) VALUES (?, ?, ?)"
 SPARE_PAGES = 4 << 10
 """Of 4 KiB: so much is kept for the next events."""
 
@@ -45,11 +46,14 @@ class Outbox:
         now = time.time()
         rows = [(now, event.kind, event.body) for event in events]
         size = sum(len(event.body) for event in events)
+        newest = 0
         with self._file.synced_transaction(size):
             self._unmeasured_bytes += size
             if self._unmeasured_bytes >= self._max_bytes // 1_000:  # the limit may be passed by a thousandth
                 self._refuse_when_full()
-            self._file.connection.executemany("INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", rows)
+            for row in rows:
+                newest = self._file.connection.execute(INSERT, row).lastrowid or 0
+        self._file.note_acknowledged(newest)
 
     def _refuse_when_full(self) -> None:
         used = used_bytes(self._file.connection)

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from prediction_service.errors import OutboxFull, OutboxUnavailable
+from prediction_service.outbox_check import identity, require_all_acknowledged
 from prediction_service.outbox_file import connect, finish_replacement, make_shrinkable, opening, replace
 from prediction_service.outbox_lock import SharedLock
 from sextant.contracts.files import sync_data, sync_folder
@@ -44,6 +45,7 @@ class OutboxConnection:
             opened.callback(self._lock.close)
             with self._lock.held_at_last():
                 finish_replacement(path)
+                require_all_acknowledged(path)
                 with suppress(OSError, sqlite3.Error):  # then at another start
                     if not self._lock.writing_failed:
                         make_shrinkable(path)
@@ -60,8 +62,12 @@ class OutboxConnection:
             sync_folder(self.path.parent)
             self.inode = os.stat(self.path).st_ino
             opened.pop_all()
-        self.connection, self._log_fd = connection, log_fd
+        self.connection, self._log_fd, self._identity = connection, log_fd, identity(connection)
         self._opened += 1
+
+    def note_acknowledged(self, seq: int) -> None:
+        """Note, for the next start, that this event and all before it are on disk."""
+        self._lock.note_acknowledged(self._identity, seq)
 
     def close(self) -> None:
         """Close the file."""

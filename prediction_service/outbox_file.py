@@ -6,6 +6,7 @@ what it holds stands in a new file.
 """
 
 import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -82,13 +83,19 @@ def connect(outbox: Path) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(outbox, isolation_level=None, timeout=10, check_same_thread=False)
     try:
-        connection.execute(KEEP_TRACK_OF_PAGES)
+        is_new = not connection.execute("PRAGMA page_count").fetchone()[0]
+        if is_new:  # otherwise it would write
+            connection.execute(KEEP_TRACK_OF_PAGES)
         connection.execute("PRAGMA journal_mode = WAL")
         # NORMAL: SQLite syncs at checkpoints; append() syncs the log itself, outside of the lock.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.executescript(SCHEMA)
         connection.executemany("INSERT OR IGNORE INTO cursors (sink) VALUES (?)", [(sink,) for sink in SINKS])
+        if not connection.execute("PRAGMA application_id").fetchone()[0]:
+            connection.execute(f"PRAGMA application_id = {secrets.randbelow(1 << 31) or 1}")
+        if is_new:  # a log that is lost later is missed, since the file has the tables and its identity
+            connection.execute("PRAGMA wal_checkpoint").fetchone()
     except sqlite3.DatabaseError:
         connection.close()
         raise

@@ -1,10 +1,12 @@
-"""The lock that the processes of an outbox share, and the note in it that writing to the outbox failed."""
+"""The lock that the processes of an outbox share, and what they note in it for others and the next start."""
 
 import fcntl
 import os
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +17,17 @@ from prediction_service.kernel_queue import KernelQueue
 
 LOCK_SECONDS = 2.0
 SOUND, FAILED = b".", b"!"
+ACKNOWLEDGED = struct.Struct("<qq")
+ACKNOWLEDGED_AT = 8
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The number of an event that is on disk in the outbox of that identity; later ones may be, too."""
+
+    outbox: int
+    seq: int
 
 
 class SharedLock:
@@ -26,7 +38,7 @@ class SharedLock:
     """
 
     def __init__(self, outbox: Path) -> None:
-        self._path = outbox.with_name(outbox.name + ".lock")
+        self._path = _lock_of(outbox)
         self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
         if os.fstat(self._descriptor).st_size == 0:
             os.pwrite(self._descriptor, SOUND, 0)  # the note has its place, also on a disk that is full by then
@@ -75,6 +87,13 @@ class SharedLock:
                 self.release()
             return
 
+    def note_acknowledged(self, outbox: int, seq: int) -> None:
+        """Note for the next start up to which event an outbox holds all; unsynced, so it may be behind."""
+        try:  # noqa: SIM105 - suppress() takes half as long as the write
+            os.pwrite(self._descriptor, ACKNOWLEDGED.pack(outbox, seq), ACKNOWLEDGED_AT)
+        except OSError:
+            pass
+
     @property
     def writing_failed(self) -> bool:
         """Whether any process could not write or sync the outbox that is in use."""
@@ -83,3 +102,17 @@ class SharedLock:
     @writing_failed.setter
     def writing_failed(self, value: bool) -> None:
         os.pwrite(self._descriptor, FAILED if value else SOUND, 0)
+
+
+def acknowledged(outbox: Path) -> Acknowledged | None:
+    """What was noted for the last outbox at this place."""
+    try:
+        with _lock_of(outbox).open("rb") as file:
+            note = file.read()[ACKNOWLEDGED_AT:]
+    except FileNotFoundError:
+        return None
+    return Acknowledged(*ACKNOWLEDGED.unpack(note)) if len(note) == ACKNOWLEDGED.size else None
+
+
+def _lock_of(outbox: Path) -> Path:
+    return outbox.with_name(outbox.name + ".lock")

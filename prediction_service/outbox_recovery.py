@@ -1,20 +1,24 @@
-"""Replaces a damaged outbox file by one that holds every event that can still be read from it."""
+"""Replaces an outbox that is damaged, or lacks acknowledged events, by one with all that can still be read."""
 
 import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from itertools import count, islice
+from heapq import merge
+from itertools import count, groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
-from prediction_service.errors import OutboxUnavailable
+from prediction_service.errors import OutboxCorrupt, OutboxUnavailable
 from prediction_service.outbox import Outbox
-from prediction_service.outbox_file import is_being_replaced, means_damage, remove, replace_by
-from prediction_service.outbox_lock import SharedLock
+from prediction_service.outbox_check import damage
+from prediction_service.outbox_file import remove, replace_by
+from prediction_service.outbox_lock import Acknowledged, SharedLock, acknowledged
 from prediction_service.outbox_types import NewEvent
+from prediction_service.write_ahead_log import read_log
 from sextant.contracts.errors import Fatal, Retryable
 from sextant.infrastructure.settings import load_settings
 
@@ -23,6 +27,7 @@ LONGEST_GAP = 50_000
 """Numbers without a readable event in a row, after which there is nothing more."""
 
 PARTS = ("", "-wal")
+Found = Iterator[tuple[int, NewEvent]]
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Recovery:
     """A damaged outbox that was replaced: where it is kept, and what could be read of it."""
 
     aside: Path
+    damage: str
     salvaged: Salvaged
 
 
@@ -48,99 +54,118 @@ def recover_if_corrupt(path: Path, max_bytes: int, now: float) -> Recovery | Non
     None: the outbox is sound. Raises OutboxUnavailable when that cannot be told or done now, OutboxFull.
     """
     try:
-        if _is_sound(path):
+        if damage(path) is None:
             return None
         with closing(SharedLock(path)) as lock, lock.held_at_last():
-            return _recover(path, max_bytes, now)
+            found = damage(path)
+            return _recover(path, found, max_bytes, now) if found else None
     except (sqlite3.Error, OSError) as error:
         raise OutboxUnavailable(f"outbox {path} cannot be opened: {error}") from error
 
 
-def _is_sound(path: Path) -> bool:
-    if is_being_replaced(path):
-        return True
-    log = path.with_name(path.name + "-wal")
-    if not path.exists() or path.stat().st_size == 0:
-        return not log.exists() or log.stat().st_size == 0  # SQLite would drop a log without its file
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        if means_damage(error):
-            return False
-        raise
-    return verdict == "ok"
-
-
-def _recover(path: Path, max_bytes: int, now: float) -> Recovery:
+def _recover(path: Path, found_damage: str, max_bytes: int, now: float) -> Recovery:
     aside = path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}{path.suffix}")
-    copy, fresh = (path.with_name(path.name + ending) for ending in (".damaged", ".recovered"))
+    copy, patched, fresh = (path.with_name(path.name + end) for end in (".damaged", ".patched", ".recovered"))
     try:
         for part in PARTS:
-            if (found := path.with_name(path.name + part)).exists():
+            found = path.with_name(path.name + part)
+            if found.exists() and (found.stat().st_size or not part):
                 for target in (aside, copy):  # reading may change it, and the one that is kept stays as it was
                     shutil.copyfile(found, target.with_name(target.name + part))
-        with closing(Outbox(fresh, max_bytes)) as outbox:
-            salvaged = salvage(copy, outbox)
-            replace_by(path, fresh)
+        note, log = acknowledged(path), read_log(copy)
+        if log.beyond:
+            shutil.copyfile(copy, patched)
+            log.write_to(patched)
+        if (waiting := _waiting_if_whole(patched, max_bytes, note)) is not None:
+            salvaged, source = Salvaged(waiting, 0), patched
+        else:
+            with closing(Outbox(fresh, max_bytes)) as outbox:
+                salvaged, source = salvage([patched, copy], outbox, note), fresh
+        replace_by(path, source)
     finally:
-        for database in (copy, fresh):
+        for database in (copy, patched, fresh):
             remove(database)
-        fresh.with_name(fresh.name + ".lock").unlink(missing_ok=True)
-    return Recovery(aside, salvaged)
+            database.with_name(database.name + ".lock").unlink(missing_ok=True)
+    return Recovery(aside, found_damage, salvaged)
 
 
-def salvage(aside: Path, outbox: Outbox) -> Salvaged:
-    """Accept again every event that can still be read from a file set aside.
+def _waiting_if_whole(database: Path, max_bytes: int, note: Acknowledged | None) -> int | None:
+    """How many events wait in it, if nothing is missing although a frame of its log was damaged; else None."""
+    if not database.exists() or damage(database):
+        return None
+    try:
+        with closing(Outbox(database, max_bytes)) as outbox:
+            accounts = outbox.counts().values()
+    except OutboxCorrupt:
+        return None
+    accepted = max(account.accepted for account in accounts)
+    if all(account.conserved for account in accounts) and (note is None or note.seq <= accepted):
+        return max(account.queued for account in accounts)
+    return None
+
+
+def salvage(sources: Sequence[Path], outbox: Outbox, note: Acknowledged | None = None) -> Salvaged:
+    """Accept again every event that can still be read from files set aside, each of them a view of one outbox.
 
     Sinks take an event twice without harm, so events that had been delivered do no damage.
     """
-    if not aside.exists() or aside.stat().st_size == 0:
-        return Salvaged(0, 0)
-    recovered = unreadable = 0
-    with closing(sqlite3.connect(aside)) as connection:
-        found = _events(connection)
+    with ExitStack() as opened:
+        views = [
+            opened.enter_context(closing(sqlite3.connect(source)))
+            for source in sources
+            if source.exists() and source.stat().st_size > 0
+        ]
+        settled = max((_read_number(view, "SELECT MIN(position) FROM cursors") for view in views), default=0)
+        newest = note.seq if note and any(_identity(view) == note.outbox for view in views) else 0
+        recovered = waited = 0
+        found = _events(views)
         while part := list(islice(found, BATCH)):
-            events = [event for event in part if event is not None]
-            outbox.append(events)
-            recovered += len(events)
-            unreadable += len(part) - len(events)
-    return Salvaged(recovered, unreadable)
+            outbox.append([event for _, event in part])
+            recovered += len(part)
+            waited += sum(seq > settled for seq, _ in part)
+            newest = max(newest, part[-1][0])
+    return Salvaged(recovered, max(0, newest - settled - waited))
 
 
-def _events(connection: sqlite3.Connection) -> Iterator[NewEvent | None]:
-    """The events in their order; None for one that is there but cannot be read."""
+def _events(views: Sequence[sqlite3.Connection]) -> Found:
+    """The events that at least one of them has, in their order."""
+    for _, versions in groupby(merge(*map(_readable, views), key=itemgetter(0)), key=itemgetter(0)):
+        yield next(versions)
+
+
+def _readable(view: sqlite3.Connection) -> Found:
     last = 0
     try:
-        for seq, kind, body in connection.execute("SELECT seq, kind, body FROM events ORDER BY seq"):
+        for seq, kind, body in view.execute("SELECT seq, kind, body FROM events ORDER BY seq"):
             last = seq
-            yield NewEvent(kind, bytes(body))
-    except sqlite3.DatabaseError:  # from here on, one by one: a damaged page hides only its own
-        yield from _one_by_one(connection, last or _first(connection))
+            yield seq, NewEvent(kind, bytes(body))
+    except sqlite3.DatabaseError as error:  # from here on, one by one: a damaged page hides only its own
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            return
+        yield from _one_by_one(view, last or _read_number(view, "SELECT MIN(position) FROM cursors"))
 
 
-def _one_by_one(connection: sqlite3.Connection, last: int) -> Iterator[NewEvent | None]:
-    damaged = missing = 0
+def _one_by_one(view: sqlite3.Connection, last: int) -> Found:
+    missing = 0
     for seq in count(last + 1):
         try:
-            row = connection.execute("SELECT kind, body FROM events WHERE seq = ?", (seq,)).fetchone()
+            row = view.execute("SELECT kind, body FROM events WHERE seq = ?", (seq,)).fetchone()
         except sqlite3.DatabaseError:
-            damaged += 1
-        else:
-            if row is not None:
-                yield from [None] * damaged  # between events that can be read there were others
-                yield NewEvent(row[0], bytes(row[1]))
-                damaged = missing = 0
-                continue
-        missing += 1
+            row = None
+        if row is not None:
+            yield seq, NewEvent(row[0], bytes(row[1]))
+        missing = 0 if row is not None else missing + 1
         if missing > LONGEST_GAP:
             return
 
 
-def _first(connection: sqlite3.Connection) -> int:
-    """A number below that of the first event."""
+def _identity(view: sqlite3.Connection) -> int:
+    return _read_number(view, "PRAGMA application_id")
+
+
+def _read_number(view: sqlite3.Connection, query: str) -> int:
     try:
-        return int(connection.execute("SELECT MIN(position) FROM cursors").fetchone()[0] or 0)
+        return int(view.execute(query).fetchone()[0] or 0)
     except sqlite3.DatabaseError:
         return 0
 
@@ -152,7 +177,7 @@ def main() -> None:
     try:
         settings = load_settings()
         with closing(Outbox(settings.outbox_file, settings.outbox_max_bytes)) as outbox:
-            found = salvage(Path(sys.argv[1]), outbox)
+            found = salvage([Path(sys.argv[1])], outbox)
     except (Fatal, Retryable) as error:
         sys.exit(f"outbox: {error}")
     print(f"{found.recovered:,} events recovered, at least {found.unreadable:,} cannot be read")

@@ -369,3 +369,11 @@ def test_what_was_written_to_a_file_that_another_thread_replaced_is_not_acknowle
     with pytest.raises(OutboxUnavailable, match="replaced"):
         outbox.append([NewEvent("prediction", b"{}")])
     assert outbox._file._opened > before
+
+
+def test_who_opens_an_outbox_that_is_there_writes_nothing(outbox):
+    outbox.append(events(1))
+    log = outbox.path.with_name("outbox.db-wal")
+    before = log.read_bytes(), outbox.path.read_bytes()
+    Outbox(outbox.path, LIMIT)
+    assert (log.read_bytes(), outbox.path.read_bytes()) == before
