@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import requests
 
@@ -23,7 +24,7 @@ from sextant.local.constellation import (
 )
 from sextant.local.environment import environment, write_alertmanager_file, write_prometheus_files
 from sextant.local.leftovers import end, mark_of, running
-from sextant.local.supervisor import lock_file, lock_holder
+from sextant.local.supervisor import GIVING_UP, lock_file, lock_holder
 
 PRIVATE = ("logs", "mongo", "prefect", "prometheus", "alertmanager", "outbox", "grafana", "secrets", "keys")
 """The folders of DATA_DIR that hold what clients sent, or secrets; reports and models are made to be read."""
@@ -54,7 +55,7 @@ def start(settings: Settings, found: Constellation) -> "subprocess.Popen[bytes]"
     write_prometheus_files(settings, found)
     if found.port("alertmanager"):
         write_alertmanager_file(settings)
-    with (settings.data_dir / "logs" / "constellation.log").open("ab") as log:
+    with _log(settings).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "sextant.local.supervisor", *(program.name for program in found.programs)],
             cwd=ROOT,
@@ -73,9 +74,10 @@ def wait_until_ready(
     found: Constellation,
     on_ready: Callable[[Program], None],
 ) -> tuple[Program, ...]:
-    """Wait for every program; raises Fatal when one does not answer in time.
+    """Wait for every program; raises Fatal when one does not answer in time, or cannot start.
 
-    Returns the optional programs that kept everyone else waiting for more than OPTIONAL_SECONDS.
+    Afterwards the supervisor starts again whatever ends, for ever. Returns the optional programs that kept
+    everyone else waiting for more than OPTIONAL_SECONDS.
     """
     waiting = [program for program in found.programs if program.ready_path]
     deadline = time.monotonic() + READY_SECONDS
@@ -91,8 +93,21 @@ def wait_until_ready(
             break
         else:
             names = ", ".join(program.name for program in waiting)
-            raise Fatal(f"not ready: {names}; see {settings.data_dir}/logs/, constellation.log first")
+            reason = _given_up(settings) if process.poll() is not None else None
+            raise Fatal(reason or f"not ready: {names}; see {settings.data_dir}/logs/, constellation.log first")
+    process.send_signal(signal.SIGUSR1)
     return tuple(waiting)
+
+
+def _log(settings: Settings) -> Path:
+    return settings.data_dir / "logs" / "constellation.log"
+
+
+def _given_up(settings: Settings) -> str | None:
+    """The supervisor's last line about a program that cannot start."""
+    lines = _log(settings).read_text(errors="replace").splitlines() if _log(settings).exists() else []
+    found = next((line for line in reversed(lines) if GIVING_UP in line), None)
+    return found and found.partition(" ")[2]
 
 
 def answers(program: Program) -> bool:

@@ -19,7 +19,11 @@ from sextant.local.constellation import all_programs, commands
 from sextant.local.leftovers import MARK, mark_of, stand_by
 
 CRASHES = 5
-WITHIN_SECONDS = 30.0
+SOON_SECONDS = 30.0  # after its start
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+GIVING_UP = "giving up"
+LAST_WORDS_BYTES = 2_000
 STOP_SECONDS = 10.0
 CANNOT_START = 127
 STDOUT, STDERR = 1, 2
@@ -43,7 +47,11 @@ def say(line: str) -> None:
 
 
 class SupervisedProcess:
-    """Runs a shell command again whenever it ends unasked, until it crashes too often."""
+    """Runs a shell command again whenever it ends unasked, after a pause that grows.
+
+    While the constellation starts, one that ends again and again is given up: then its settings are wrong, and
+    whoever starts it is there to read why. Later nobody is, and what ails it, such as a full disk, may pass.
+    """
 
     def __init__(
         self,
@@ -52,6 +60,7 @@ class SupervisedProcess:
         log_file: Path,
         environment: Mapping[str, str],
         *,
+        ready: threading.Event,
         say: Callable[[str], None] = say,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -59,25 +68,38 @@ class SupervisedProcess:
         self._command = f"exec {command}"
         self._log_file = log_file
         self._environment = dict(environment)
+        self._ready = ready
         self._say = say
         self._clock = clock
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> bool:
-        """Run until stop() (True) or until it crashed CRASHES times WITHIN_SECONDS (False)."""
-        crashes: list[float] = []
+        """Run until stop() (True), or until it ended CRASHES times in a row before all were ready (False)."""
+        crashes = 0
         while not self._stopping.is_set():
+            began = self._clock()
             code = self._run_once()
             if self._stopping.is_set():
                 break
-            crashes = [at for at in crashes if self._clock() - at < WITHIN_SECONDS] + [self._clock()]
-            if len(crashes) >= CRASHES:
-                self._say(f"{self.name} ended {CRASHES} times in {WITHIN_SECONDS:.0f} s (exit {code}); giving up")
+            crashes = crashes + 1 if self._clock() - began < SOON_SECONDS else 1
+            if crashes >= CRASHES and not self._ready.is_set():
+                self._say(f"{self.name} ended {crashes} times (exit {code}), {GIVING_UP}: {self._last_words()}")
                 return False
-            self._say(f"{self.name} ended unasked (exit {code}); starting it again")
-            self._stopping.wait(0.5 * len(crashes))
+            pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(crashes - 1, 10))
+            self._say(f"{self.name} ended unasked (exit {code}); starting it again in {pause:g} s")
+            self._stopping.wait(pause)
         return True
+
+    def _last_words(self) -> str:
+        """The last line of its log, which says what is wrong where a setting is."""
+        try:
+            with self._log_file.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError as error:
+            return f"its log cannot be read: {error.strerror}"
+        return lines[-1] if lines else "it said nothing"
 
     def _run_once(self) -> int:
         try:
@@ -128,17 +150,19 @@ def _kill_session(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def supervise(settings: Settings, names: Sequence[str], stop: threading.Event) -> bool:
-    """Run the named programs until `stop` is set (True) or one that must be there gave up (False).
+def supervise(settings: Settings, names: Sequence[str], stop: threading.Event, ready: threading.Event) -> bool:
+    """Run the named programs until `stop` is set (True) or one that must be there was given up (False).
 
-    One that need not be there is given up alone. None is left running.
+    One that need not be there is given up alone; none is once `ready` is set. None is left running.
     """
     mark = mark_of(settings.data_dir, os.getpid())
     leftovers = stand_by(mark)
     environment = child_environment(**{MARK: mark})
     optional = {program.name for program in all_programs(settings) if program.optional}
     logs = settings.data_dir / "logs"
-    processes = [SupervisedProcess(name, commands()[name], logs / f"{name}.log", environment) for name in names]
+    processes = [
+        SupervisedProcess(name, commands()[name], logs / f"{name}.log", environment, ready=ready) for name in names
+    ]
     failed = threading.Event()
 
     def run(process: SupervisedProcess) -> None:
@@ -196,14 +220,18 @@ def lock_holder(path: Path) -> int | None:
 
 
 def main() -> None:
-    """Hold the data folder's lock and supervise the named programs until SIGTERM or SIGINT."""
+    """Hold the data folder's lock and supervise the named programs until SIGTERM or SIGINT.
+
+    SIGUSR1 says that all of them are ready.
+    """
     settings = load_settings()
-    stop = threading.Event()
+    stop, ready = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGUSR1, lambda *_: ready.set())
     if not hold_lock(lock_file(settings)):
         sys.exit("the constellation is already running")
-    sys.exit(0 if supervise(settings, sys.argv[1:], stop) else 1)
+    sys.exit(0 if supervise(settings, sys.argv[1:], stop, ready) else 1)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,18 @@ import pytest
 
 from sextant.infrastructure.settings import load_settings
 from sextant.local import leftovers
+from sextant.local import supervisor as supervisor_module
 from sextant.local.leftovers import MARK, mark_of, running, stand_by
 from sextant.local.supervisor import CRASHES, SupervisedProcess, supervise
 from tests.processes import ROOT, Services, answers, free_port, wait_until
 
 
-def make_process(folder: Path, command: str, said: list[str]) -> SupervisedProcess:
-    return SupervisedProcess("program", command, folder / "program.log", dict(os.environ), say=said.append)
+def make_process(
+    folder: Path, command: str, said: list[str], ready: threading.Event | None = None
+) -> SupervisedProcess:
+    ready = ready or threading.Event()
+    log = folder / "program.log"
+    return SupervisedProcess("program", command, log, dict(os.environ), ready=ready, say=said.append)
 
 
 def in_thread(process: SupervisedProcess) -> tuple[threading.Thread, list[bool]]:
@@ -53,14 +58,34 @@ def test_a_program_that_is_killed_is_started_again(tmp_path):
     assert any("ended unasked (exit -9)" in line for line in said)
 
 
-def test_a_program_that_cannot_run_is_given_up_and_its_output_is_kept(tmp_path):
+def test_a_program_that_cannot_start_is_given_up_with_its_last_words_and_its_output_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "FIRST_PAUSE_SECONDS", 0.01)
     said: list[str] = []
     process = make_process(tmp_path, "sh -c 'echo no such luck; exit 3'", said)
     thread, results = in_thread(process)
     thread.join(60)
     assert results == [False]
     assert (tmp_path / "program.log").read_text() == "no such luck\n" * CRASHES
-    assert "exit 3" in said[-1]
+    assert said[-1] == "program ended 5 times (exit 3), giving up: no such luck"
+
+
+def test_once_all_were_ready_a_program_is_started_again_for_ever_after_pauses_that_grow(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor_module, "LONGEST_PAUSE_SECONDS", 0.05)
+    said: list[str] = []
+    ready = threading.Event()
+    ready.set()
+    process = make_process(tmp_path, f"sh -c 'test -e {tmp_path}/room && exec sleep 600; exit 3'", said, ready)
+    thread, results = in_thread(process)
+    pauses = lambda: [line.rpartition(" in ")[2] for line in said if "unasked (exit 3)" in line]  # noqa: E731
+    wait_until(lambda: len(pauses()) > CRASHES + 1, "more failures than are forgiven while all start")
+    assert pauses()[:5] == ["0.01 s", "0.02 s", "0.04 s", "0.05 s", "0.05 s"]
+    (tmp_path / "room").touch()
+    starts = len(said)
+    wait_until(lambda: len(said) > starts and "started" in said[-1], "it to start again")
+    process.stop()
+    thread.join(20)
+    assert results == [True]
 
 
 def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path):
@@ -101,11 +126,12 @@ def test_a_program_that_need_not_be_there_is_given_up_alone_and_named(
     program.chmod(0o755)
     monkeypatch.setenv("GRAFANA_PROGRAM", str(program))
     monkeypatch.setenv("REPORTS_PORT", "none")
+    monkeypatch.setattr(supervisor_module, "FIRST_PAUSE_SECONDS", 0.01)
     settings = load_settings(data_dir=tmp_path / "data", reports_port=8080)
     (settings.data_dir / "logs").mkdir(parents=True)
     stop = threading.Event()
     held: list[bool] = []
-    thread = threading.Thread(target=lambda: held.append(supervise(settings, [name], stop)))
+    thread = threading.Thread(target=lambda: held.append(supervise(settings, [name], stop, threading.Event())))
     thread.start()
     said: list[str] = []
 

@@ -235,6 +235,27 @@ def test_an_optional_program_that_is_slow_delays_nobody_and_is_named(
         assert control.wait_until_ready(settings, process, Constellation((slow,)), print) == (slow,)
 
 
+def test_a_supervisor_whose_programs_are_all_ready_is_told_so(settings: Settings) -> None:
+    with alive() as process:
+        assert control.wait_until_ready(settings, process, Constellation(()), print) == ()
+        assert process.wait(10) == -signal.SIGUSR1
+
+
+def test_of_a_program_that_cannot_start_its_own_reason_is_given(settings: Settings) -> None:
+    logs = settings.data_dir / "logs"
+    logs.mkdir(parents=True)
+    (logs / "constellation.log").write_text(
+        "2026-01-01T00:00:00Z relay ended 5 times (exit 1), giving up: of an earlier start\n"
+        "2026-01-02T00:00:00Z prediction ended 5 times (exit 1), giving up: DEFAULT_MODEL: no such model\n"
+        "2026-01-02T00:00:01Z stopped\n"
+    )
+    silent = Program("relay", free_port(), ready_path="/metrics")
+    with subprocess.Popen(["/bin/false"]) as process:
+        process.wait(10)
+        with pytest.raises(Fatal, match=r"^prediction ended 5 times .*: DEFAULT_MODEL: no such model$"):
+            control.wait_until_ready(settings, process, Constellation((silent,)), print)
+
+
 def test_a_program_that_must_be_there_is_waited_for_and_then_named(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
