@@ -30,8 +30,8 @@ from sextant.infrastructure.settings import load_settings
 from tests.bundles import publish_trips
 from tests.conftest import publish_real_bundles
 from tests.monitoring_harness import FakeStore
+from tests.prediction_client import FakeEventLog
 from tests.processes import TOKEN
-from tests.unit.test_prediction_app import FakeEventLog
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = re.compile(r"^\| (prediction|relay|monitoring|reports) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)

@@ -13,27 +13,25 @@ from batch_flows.health_summary.facts import Health
 from batch_flows.health_summary.page import render as health_page
 from batch_flows.reports.index import Reports
 from batch_flows.reports.index import render as index_page
-from prediction_service.app import create_app as create_prediction_app
 from prediction_service.live_models import LiveModels
 from prediction_service.metrics import Metrics
-from prediction_service.service import PredictionService
 from sextant.contracts.page_policy import HEADERS, PLOTS, REPORTS, own_parts
 from sextant.infrastructure.settings import load_settings
 from tests.bundles import publish_trips
+from tests.conftest import publish_real_bundles
 from tests.health import START, WINDOW, week
 from tests.monitoring_harness import FakeStore, Harness, trip_events
+from tests.prediction_client import TRIP, FakeEventLog, make_client
 from tests.unit.test_batch_compare_models import regression
-from tests.unit.test_prediction_app import TRIP, FakeEventLog, models  # noqa: F401 - a fixture
 
 REMOTE = re.compile(r"https?:|//|\*")
 INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
 @pytest.fixture
-def prediction(models: LiveModels) -> FlaskClient:  # noqa: F811 - the fixture
-    settings = load_settings()
-    service = PredictionService(models, FakeEventLog(), "taxi", max_record_bytes=settings.max_record_bytes)
-    return create_prediction_app(settings, service, Metrics()).test_client()
+def prediction(tmp_path: Path) -> FlaskClient:
+    publish_real_bundles(tmp_path)
+    return make_client(LiveModels(tmp_path), FakeEventLog(), Metrics())
 
 
 @pytest.fixture
