@@ -54,7 +54,20 @@ UNITS = {
 """By the end of a name; all others are counts."""
 
 WRITTEN = "<!-- From here on written by `python -m docs.metrics`. -->\n"
-LABELS = ["model", "version", "feature", "method", "measure", "segment", "check", "key", "outcome", "sink", "task"]
+LABELS = [
+    "model",
+    "version",
+    "kind",
+    "feature",
+    "method",
+    "measure",
+    "segment",
+    "check",
+    "key",
+    "outcome",
+    "sink",
+    "task",
+]
 
 
 @dataclass(frozen=True, slots=True)

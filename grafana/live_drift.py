@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from grafana import colours, data_quality
 from grafana.page import Page, Section, Sized, assemble, choice
-from grafana.panels import Query, Text, bars, history, lines, number, state, timeline
+from grafana.panels import Query, Text, bars, history, lines, number, numbers, state, timeline
 from grafana.shared import drift_by_feature, evaluation_age, firing_alerts, of, rate
 
 UNJUDGED = "not judged yet"
@@ -34,7 +34,9 @@ def _now() -> Section:
     numbers = (Sized(_drifted_share(), 4, 3), Sized(_age(), 4, 3))
     window = (Sized(_rows(), 4, 3), Sized(_traffic(), 4, 3))
     top = (verdicts, numbers, Sized(_worst(), 12, 6), window)
-    return Section("$model: now", (top, (Sized(_all_features(), 24, 9),), (Sized(_verdicts(), 24, 6),)), "model")
+    hours = (Sized(_thresholds(), 12, 3), Sized(_not_compared(), 12, 3))
+    rows = (top, hours, (Sized(_all_features(), 24, 9),), (Sized(_verdicts(), 24, 6),))
+    return Section("$model: now", rows, "model")
 
 
 def _features() -> Section:
@@ -91,6 +93,44 @@ def _worst() -> bargauge.Panel:
     )
     query = Query(f"topk(5, {drift_by_feature()})", "{{feature}}")
     return bars(text, query, colours.shares()).max(2)
+
+
+def _thresholds() -> stat.Panel:
+    text = Text(
+        "Thresholds hold for",
+        "For which rows the stated false-alarm rate holds. Provisional: the reference spans 3 to 6 days, and 7 "
+        "are needed. Randomly ordered: the model's events have no time, so nights and weekends may alarm. None: "
+        "not yet, or the reference spans fewer than 3 days; the live page says which.",
+    )
+    kinds = ("random", "provisional", "time")
+    ranked = [f"{rank} * {of('sextant_calibrated', _kind(kind))}" for rank, kind in enumerate(kinds, start=1)]
+    words = colours.words(
+        ("0", "none: scores only", colours.GREY),
+        ("1", "randomly ordered rows only", colours.GREY),
+        ("2", "consecutive rows, provisional", colours.WARN),
+        ("3", "consecutive rows", colours.GOOD),
+    )
+    return state(text, f"max({' or '.join(ranked)})", words)
+
+
+def _kind(kind: str) -> str:
+    return f'kind="{kind}"'
+
+
+def _not_compared() -> stat.Panel:
+    text = Text(
+        "Rows of unknown hours",
+        "Rows of the window that are not judged, since the reference has too few rows of their hours, and rows "
+        "without an event time, which are compared with all hours alike. A growing number without a time is a "
+        "client that changed its format.",
+        "short",
+        UNJUDGED,
+    )
+    return numbers(
+        text,
+        Query(f"max({of('sextant_window_unsupported_rows')})", "not judged"),
+        Query(f"max({of('sextant_window_rows_without_time')})", "without a time"),
+    )
 
 
 def _rows() -> stat.Panel:

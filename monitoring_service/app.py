@@ -151,4 +151,5 @@ def _add_operator_routes(app: Flask, service: MonitoringService) -> None:
         if problems := service.problems():
             raise Problem(503, "; ".join(f"{part}: {reason}" for part, reason in problems.items()))
         calibrated = {m.name: m.monitored.calibration is not None for m in service.monitors}
-        return json_response({"status": "ready", "calibrated": calibrated})
+        thresholds = {m.name: m.monitored.reference.holds for m in service.monitors}
+        return json_response({"status": "ready", "calibrated": calibrated, "thresholds": thresholds})

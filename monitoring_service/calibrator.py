@@ -1,4 +1,7 @@
-"""Calibrates thresholds and fits the estimator for each bundle, in the background while the service runs."""
+"""Calibrates thresholds and fits the estimator for each bundle, in the background while the service runs.
+
+A bundle with event times brought what its thresholds are made of, so that they are there at once.
+"""
 
 import threading
 import time
@@ -63,7 +66,8 @@ class Calibrator:
             monitor.cannot_learn(monitored, name, str(error))
             log.warning("not calibrated", **about, reason=str(error))
         else:
-            log.info("calibrated", **about, seconds=round(time.perf_counter() - began, 2))
+            seconds = round(time.perf_counter() - began, 2)
+            log.info("calibrated", **about, seconds=seconds, thresholds=monitored.reference.holds)
 
     def _columns(self, monitored: MonitoredVersion, progress: Progress) -> Any:
         return self._cache.columns(

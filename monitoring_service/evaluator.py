@@ -110,6 +110,8 @@ class MultivariateEvaluator:
         elif _changed(snapshot, monitor.multivariate):
             monitored = snapshot.monitored
             verdict = monitored.domain.measure(snapshot.frame(), monitored.multivariate_calibration)
+            if reason := monitored.unknowable.get("multivariate_calibration"):
+                verdict = verdict.because(reason)
             monitor.record_multivariate(
                 MultivariateEvaluation(monitored, snapshot.revision, verdict, self._clock())
             )

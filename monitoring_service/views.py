@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from monitoring_service.model_monitor import MonitorState, Snapshot, WindowEvaluation
+from sextant.evaluation.evaluate import THRESHOLDS
 from sextant.evaluation.verdict import as_dicts
 
 
@@ -24,11 +25,12 @@ def waiting_reason(snapshot: Snapshot, min_rows: int) -> str:
 
 
 def _not_judged(snapshot: Snapshot, min_rows: int) -> dict[str, Any]:
-    rows = snapshot.rows
+    rows, reference = snapshot.rows, snapshot.monitored.reference
     return {
         "status": f"not evaluated: {waiting_reason(snapshot, min_rows)}",
         "evaluated_at": None,
         "calibrated": False,
+        "thresholds": {"order": reference.order, "hold": reference.holds},
         "window": {"rows": len(rows.predictions), "start": rows.start, "end": rows.end},
         "dataset_drift": None,
         "drifted_features_ratio": None,
@@ -45,12 +47,18 @@ def _judged(state: MonitorState, latest: WindowEvaluation) -> dict[str, Any]:
     evaluation, window = latest.evaluation, latest.window
     together = state.multivariate
     return {
-        "status": "evaluated" if evaluation.calibrated else "evaluated, not calibrated yet: no verdict",
+        "status": "evaluated"
+        if evaluation.calibrated
+        else f"evaluated, no verdict: {evaluation.notes[THRESHOLDS]}",
         "evaluated_at": latest.evaluated_at,
         "multivariate_evaluated_at": together.evaluated_at if together else None,
         "calibrated": evaluation.calibrated,
+        "thresholds": {"order": evaluation.order, "hold": evaluation.holds},
         "window": {
             "rows": evaluation.rows,
+            "rows_without_time": evaluation.rows_without_time,
+            "unsupported_rows": evaluation.unsupported_rows,
+            "unsupported_hours": evaluation.unsupported_hours,
             "labelled_rows": evaluation.labelled_rows,
             "label_coverage": evaluation.label_coverage,
             "label_delay_seconds": window.label_delay,
@@ -65,7 +73,7 @@ def _judged(state: MonitorState, latest: WindowEvaluation) -> dict[str, Any]:
         "measures": evaluation.measures,
         "reference_measures": evaluation.reference_measures,
         "prediction_mean": evaluation.prediction_mean,
-        "reference_prediction_mean": latest.monitored.reference.prediction_mean,
+        "reference_prediction_mean": evaluation.reference_prediction_mean,
         "quality": evaluation.quality,
         "segments": {name: asdict(segment) for name, segment in evaluation.segments.items()},
         "undefined": evaluation.undefined,

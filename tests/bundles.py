@@ -8,6 +8,7 @@ import pandas as pd
 
 from sextant.contracts.model_bundle import (
     MODEL_CARD,
+    NULLS,
     ONNX_MODEL,
     REFERENCE,
     Manifest,
@@ -101,6 +102,8 @@ def publish_bundle(
     version: str,
     task: Task,
     onnx: bytes = b"not a model",
+    time: str | None = None,
+    nulls: bytes | None = None,
 ) -> ModelBundle:
     """Publish a bundle around these reference rows; pass real `onnx` bytes where it must predict."""
     staged = models_dir / name / f".staged-{version}"
@@ -108,6 +111,8 @@ def publish_bundle(
     (staged / ONNX_MODEL).write_bytes(onnx)
     (staged / MODEL_CARD).write_text(f"# {name} {version}\n\nMade for tests.\n")
     reference.to_parquet(staged / REFERENCE)
+    if nulls is not None:
+        (staged / NULLS).write_bytes(nulls)
     manifest = make_manifest(
         schema,
         name=name,
@@ -116,6 +121,7 @@ def publish_bundle(
         target="duration in minutes" if task == "regression" else "species",
         classes=tuple(sorted(set(reference["target"]))) if task == "classification" else None,
         segments=("payment_type",) if "payment_type" in reference else (),
+        time=time,
         files={path.name: file_sha256(path) for path in sorted(staged.iterdir())},
     )
     return publish(models_dir, manifest, staged)

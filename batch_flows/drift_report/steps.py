@@ -10,7 +10,7 @@ from batch_flows.store import Skipped, open_store, read_predictions
 from batch_flows.time_range import TimeRange
 from sextant.contracts.errors import BundleError
 from sextant.contracts.events import Prediction
-from sextant.contracts.model_bundle import REFERENCE, Manifest, ModelBundle
+from sextant.contracts.model_bundle import CREATED_AT, REFERENCE, Manifest, ModelBundle
 from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.settings import Settings
 
@@ -47,7 +47,8 @@ def read_window(settings: Settings, bundle: ModelBundle, window: TimeRange) -> E
 
 
 def _unused(manifest: Manifest) -> set[str]:
-    of_features = set(manifest.segments) <= set(manifest.feature_schema.names)
+    wanted = {*manifest.segments, *([manifest.time] if manifest.time else [])} - {CREATED_AT}
+    of_features = wanted <= set(manifest.feature_schema.names)
     return {"latency_ms", "context"} if of_features else {"latency_ms"}
 
 

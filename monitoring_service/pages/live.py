@@ -12,7 +12,7 @@ from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.performance.estimation import ALL_ROWS, ESTIMATED
 from sextant.evaluation.performance.measures import HEADLINE
 from sextant.evaluation.quality import DATA_QUALITY, ColumnQuality
-from sextant.evaluation.verdict import Verdict
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
 from sextant.evaluation.verdicts import BY_NAME, DATASET_DRIFT, KINDS, alarms, in_words
 from sextant.pages.charts import Chart, Points, Sparkline, line_chart, sparkline
 from sextant.pages.words import age, duration, number, pace
@@ -81,6 +81,9 @@ class ModelCard:
     badges: Sequence[Badge]
     facts: Sequence[tuple[str, str]]
     has_rows: bool
+    notes: Sequence[tuple[str, str]] = ()
+    """For which rows the thresholds hold, and which were not compared."""
+
     features: Sequence[FeatureRow] = ()
     verdicts: Sequence[tuple[str, Badge]] = ()
     performance: PerformanceSection | None = None
@@ -106,6 +109,7 @@ def card(state: MonitorState, min_rows: int, now: datetime) -> ModelCard:
         version=manifest.version,
         badges=_badges(evaluation, state.verdicts),
         facts=[*facts, *_facts(latest, now)],
+        notes=list(evaluation.notes.items()),
         has_rows=rows > 0,
         features=_features(evaluation, state.history),
         verdicts=_verdicts(state.verdicts),
@@ -120,9 +124,10 @@ def _badges(evaluation: Evaluation, verdicts: Sequence[Verdict]) -> list[Badge]:
     found = [Badge(kind.title.lower(), "bad") for kind, _ in alarms(verdicts)]
     if evaluation.dataset_drift:
         return found
-    quiet = "no verdict" if evaluation.calibrated else "not calibrated yet"
-    first = Badge(quiet, "quiet") if evaluation.dataset_drift is None else Badge("no drift", "good")
-    return [first, *found]
+    if evaluation.dataset_drift is not None:
+        return [Badge("no drift", "good"), *found]
+    scores_only = "scores only" if evaluation.order == "too short" else NOT_CALIBRATED
+    return [Badge("no verdict" if evaluation.calibrated else scores_only, "quiet"), *found]
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> list[tuple[str, Badge]]:
@@ -162,7 +167,7 @@ def _features(evaluation: Evaluation, history: Sequence[WindowEvaluation]) -> li
             name=column.column,
             method=column.method,
             score=number(column.value),
-            threshold="not yet" if column.threshold is None else number(column.threshold),
+            threshold=_threshold(evaluation, column),
             drifted=column.detected,
             quality=_quality(evaluation.quality.get(column.column)),
             bad_quality=column.column in bad,
@@ -171,6 +176,12 @@ def _features(evaluation: Evaluation, history: Sequence[WindowEvaluation]) -> li
         for column in evaluation.of(DRIFT)
         if column.value is not None
     ]
+
+
+def _threshold(evaluation: Evaluation, column: Verdict) -> str:
+    if column.threshold is not None:
+        return f"of {number(column.threshold)}"
+    return "no threshold" if evaluation.calibrated or evaluation.order == "too short" else "of not yet"
 
 
 def _shares(name: str, history: Sequence[WindowEvaluation]) -> list[float]:

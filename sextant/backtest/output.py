@@ -36,7 +36,7 @@ def as_csv(result: BacktestResult) -> str:
     return stream.getvalue()
 
 
-_FIRST = ("at", "window_start", "rows", "labelled_rows", "dataset_drift", "drifted_columns")
+_FIRST = ("at", "window_start", "rows", "labelled_rows", "thresholds_hold", "dataset_drift", "drifted_columns")
 
 
 def _row(step: Step) -> dict[str, Any]:
@@ -46,6 +46,7 @@ def _row(step: Step) -> dict[str, Any]:
         "window_start": step.window_start.isoformat(),
         "rows": evaluation.rows,
         "labelled_rows": evaluation.labelled_rows,
+        "thresholds_hold": evaluation.order,
         "drifted_columns": " ".join(evaluation.drifted_columns),
     }
     for verdict in evaluation.verdicts:

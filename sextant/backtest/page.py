@@ -13,6 +13,7 @@ from sextant.backtest.summary import (
     AlarmSummary,
     BacktestSummary,
     SignalSummary,
+    reference_of,
     signal_name,
     verdicts_of,
 )
@@ -98,7 +99,7 @@ def _performance_panel(result: BacktestResult) -> Panel | None:
     present = {line: points for line, points in lines.items() if points}
     if not present:
         return None
-    level = result.steps[-1].evaluation.reference_measures[ALL_ROWS].get(name)
+    level = reference_of(result.steps, name)
     if not level:
         return None
     facts = f"{' and '.join(present)} against {number(level)} on the reference"

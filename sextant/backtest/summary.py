@@ -1,13 +1,13 @@
 """What the evaluations of a backtest come to: alarms, the episodes that they make, and what drove them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from statistics import median
 
 from sextant.backtest.replay import BacktestResult, Step
-from sextant.evaluation.evaluate import Evaluation
+from sextant.evaluation.evaluate import THRESHOLDS, Evaluation
 from sextant.evaluation.performance.estimation import ALL_ROWS
 from sextant.evaluation.verdict import Verdict
 from sextant.evaluation.verdicts import KINDS, Kind
@@ -99,6 +99,8 @@ class BacktestSummary:
     measures: Sequence[MeasureSummary]
     label_coverage: float
     failures: Sequence[Failure]
+    notes: Mapping[str, str]
+    """For which rows the thresholds hold; of the rows that were not compared, the evaluation with most of them."""
 
 
 def summarise(result: BacktestResult) -> BacktestSummary:
@@ -112,6 +114,7 @@ def summarise(result: BacktestResult) -> BacktestSummary:
         measures=_measures(result.steps),
         label_coverage=median(step.evaluation.label_coverage for step in result.steps) if result.steps else 0.0,
         failures=_failures(result.steps),
+        notes=_notes(result.steps),
     )
 
 
@@ -185,6 +188,14 @@ def _urgency(summary: SignalSummary) -> tuple[int, float]:
     return -summary.alarms, -summary.highest
 
 
+def _notes(steps: Sequence[Step]) -> Mapping[str, str]:
+    found = (step.evaluation for step in steps)
+    most = max(found, key=lambda one: one.unsupported_rows + one.rows_without_time, default=None)
+    if most is None:
+        return {}
+    return {name if name == THRESHOLDS else f"{name}, at most": words for name, words in most.notes.items()}
+
+
 def _failures(steps: Sequence[Step]) -> list[Failure]:
     reasons: dict[str, list[str]] = {}
     for step in steps:
@@ -198,8 +209,13 @@ def _measures(steps: Sequence[Step]) -> list[MeasureSummary]:
     for step in steps:
         for name, value in step.evaluation.measures[ALL_ROWS].items():
             values.setdefault(name, []).append(value)
-    reference = steps[-1].evaluation.reference_measures[ALL_ROWS] if steps else {}
     return [
-        MeasureSummary(name, reference.get(name), min(found), median(found), max(found))
+        MeasureSummary(name, reference_of(steps, name), min(found), median(found), max(found))
         for name, found in sorted(values.items())
     ]
+
+
+def reference_of(steps: Sequence[Step], measure: str) -> float | None:
+    """A measure on the reference, of which each window has its own hours: the median."""
+    known = (step.evaluation.reference_measures[ALL_ROWS].get(measure) for step in steps)
+    return median(found) if (found := [value for value in known if value is not None]) else None

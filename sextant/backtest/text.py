@@ -51,6 +51,7 @@ def facts(result: BacktestResult, summary: BacktestSummary) -> list[str]:
     lines = [_period(result), _plan(result), _counts(result)]
     if result.steps:
         lines.append(f"{summary.label_coverage:.0%} of a window's rows had their target in time (median)")
+        lines += [f"{name.lower()}: {words}" for name, words in summary.notes.items()]
     return lines
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 import pandas as pd
 
 from sextant.contracts.schema import Feature
+from sextant.evaluation.beside import ReferenceQuality
 from sextant.evaluation.drift.calibration import MIN_VALUES, Calibration, rate_of_each, segment_test
 from sextant.evaluation.drift.column import DRIFT, InTime, Thresholds, measure_drift
 from sextant.evaluation.drift.stat_tests import method_of
@@ -20,7 +21,10 @@ from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.performance.fairness import FAIRNESS_GAP, GapsInTime
 from sextant.evaluation.quality import Qualities
 from sextant.evaluation.reference import UNKNOWN, Reference
-from sextant.evaluation.verdict import Verdict
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
+
+NO_SUCH_HOURS = "the reference has too few rows of these hours"
+NO_THRESHOLD = "no threshold can be told from the reference"
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,17 @@ class Case:
 
     reference: Reference
     window: ConformedFrame
+    """The rows that are compared: those at hours of which the reference has too few are left out."""
+
+    rows: int
+    """Of the whole window."""
+
     calibration: Calibration | None
     segment_calibration: Calibration | None
     estimator: PerformanceEstimator | None
     segments: Mapping[str, pd.DataFrame]
     quality: Qualities
+    reference_quality: ReferenceQuality
     errors: "pd.Series[float]"
     """Of the labelled rows."""
 
@@ -44,6 +54,21 @@ class Case:
     def rate(self) -> float | None:
         """Accepted share of false alarms of each kind; None while nothing is calibrated."""
         return self.calibration.false_alarm_rate if self.calibration else None
+
+    @property
+    def is_of_unknown_hours(self) -> bool:
+        """Whether the reference lacks so many of the window's hours that too few rows are left to judge."""
+        return len(self.window) < min(self.rows, MIN_VALUES)
+
+    def root_of(self, verdict: Verdict) -> Verdict:
+        """A verdict with the reason behind its reason, where nothing is judged."""
+        if verdict.detected is not None:
+            return verdict
+        if self.is_of_unknown_hours:
+            return verdict.because(NO_SUCH_HOURS)
+        if verdict.reason != NOT_CALIBRATED or self.nulls is None or self.calibration is None:
+            return verdict
+        return verdict.because(NO_THRESHOLD if self.nulls.judges else self.reference.holds)
 
     @property
     def nulls(self) -> Nulls | None:

@@ -2,26 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sextant.contracts.model_bundle import Manifest
+from sextant.evaluation.beside import (
+    Measures,
+    ReferenceQuality,
+    reference_mean_prediction,
+    reference_measures,
+)
 from sextant.evaluation.case import Case
 from sextant.evaluation.drift.calibration import Calibration
 from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.frames import TARGET, ConformedFrame
-from sextant.evaluation.in_time.hours import EVENT_HOUR, NO_TIME, in_words
+from sextant.evaluation.in_time.order import Order, in_words
 from sextant.evaluation.performance.estimation import ALL_ROWS, PerformanceEstimator
 from sextant.evaluation.performance.measures import labelled_errors, measure_performance, prediction_mean
 from sextant.evaluation.quality import ColumnQuality, measure_quality
-from sextant.evaluation.reference import UNKNOWN, Order, Reference
-from sextant.evaluation.verdict import Verdict, detected
+from sextant.evaluation.reference import Reference
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict, detected
 from sextant.evaluation.verdicts import DATASET_DRIFT, judge
 
-Measures = Mapping[str, Mapping[str, float]]
-"""By segment ("" for all rows) and name; estimated_...: as expected of all rows, before any target."""
+THRESHOLDS = "Thresholds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,14 @@ class Evaluation:
     prediction_mean: float | None = None
     """Of a regression model."""
 
+    reference_prediction_mean: float | None = None
+    """Of a regression model, on reference rows of the window's hours."""
+
     order: Order = "random"
     """For which order of rows the thresholds hold."""
+
+    holds: str = in_words("random", 0)
+    """The same in words."""
 
     rows_without_time: int = 0
     unsupported_rows: int = 0
@@ -90,6 +99,19 @@ class Evaluation:
         return self.of(DATASET_DRIFT)[0]
 
     @property
+    def notes(self) -> dict[str, str]:
+        """What is said wherever thresholds are shown: for which rows they hold, and which were not compared."""
+        found = {THRESHOLDS: self.holds}
+        if not self.calibrated and self.order != "too short":
+            found[THRESHOLDS] = NOT_CALIBRATED
+        if self.rows_without_time:
+            found["Without a time"] = f"{self.rows_without_time:,} rows, compared with all hours alike"
+        if self.unsupported_rows:
+            rows = f"{self.unsupported_rows:,} rows {self.unsupported_hours}"
+            found["Not compared"] = f"{rows}: the reference has too few of these hours"
+        return found
+
+    @property
     def label_coverage(self) -> float:
         """Share of the rows whose target has arrived."""
         return self.labelled_rows / self.rows
@@ -105,60 +127,57 @@ def evaluate(
 ) -> Evaluation:
     """Judge a window of at least one row; a column that fails never stops the others."""
     manifest = reference.manifest
-    hours = _Hours.of(reference, window)
+    hours = reference.hours_of(window)
+    judged = hours.judged(window)
     segments = _segments(reference, window)
-    judged = ConformedFrame(window[hours.supported]) if not hours.supported.all() else window
+    quality = _quality(window, manifest)
     case = Case(
         reference=reference,
         window=judged,
+        rows=len(window),
         calibration=calibration,
         segment_calibration=segment_calibration,
         estimator=estimator,
         segments=segments if judged is window else _segments(reference, judged),
-        quality={f.name: measure_quality(window[f.name], f) for f in manifest.feature_schema.features},
+        quality=quality if judged is window or judged.empty else _quality(judged, manifest),
+        reference_quality=ReferenceQuality.of(reference, judged),
         errors=labelled_errors(judged, manifest.task),
         expected_errors=estimator.expected_errors(judged) if estimator else None,
     )
     parts = {ALL_ROWS: window, **segments}
     performance = {name: measure_performance(rows, manifest) for name, rows in parts.items()}
-    failures = {verdict.column: verdict.reason for verdict in case.columns if verdict.value is None}
     return Evaluation(
         rows=len(window),
         labelled_rows=int(window[TARGET].notna().sum()),
         calibrated=calibration is not None and reference.order != "too short",
         verdicts=judge(case),
         measures={name: {**performance[name].measures, **_estimated(case, rows)} for name, rows in parts.items()},
-        reference_measures={name: _on_reference(case, name) for name in parts},
-        quality=case.quality,
+        reference_measures=reference_measures(reference, parts, estimator),
+        quality=quality,
         segments={
             name: SegmentRows(len(rows), performance[name].labelled_rows) for name, rows in segments.items()
         },
-        errors={**(calibration.failures if calibration else {}), **failures},
+        errors={**(calibration.failures if calibration else {}), **_failures(case)},
         undefined=performance[ALL_ROWS].errors,
         prediction_mean=prediction_mean(window, manifest.task),
+        reference_prediction_mean=reference_mean_prediction(reference, window),
         order=reference.order,
+        holds=reference.holds,
         rows_without_time=hours.without_time,
-        unsupported_rows=int((~hours.supported).sum()),
+        unsupported_rows=hours.unsupported_rows,
         unsupported_hours=hours.unsupported,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Hours:
-    """Which rows of a window have reference rows of their hours."""
+def _quality(window: ConformedFrame, manifest: Manifest) -> Mapping[str, ColumnQuality]:
+    return {f.name: measure_quality(window[f.name], f) for f in manifest.feature_schema.features}
 
-    supported: NDArray[np.bool_]
-    without_time: int = 0
-    unsupported: str = ""
 
-    @classmethod
-    def of(cls, reference: Reference, window: ConformedFrame) -> Self:
-        hours = reference.whole.hours
-        if reference.nulls is None or hours is None:
-            return cls(np.ones(len(window), dtype=bool))
-        bins = window[EVENT_HOUR].to_numpy()
-        supported = hours.supported(bins)
-        return cls(supported, int((bins == NO_TIME).sum()), in_words(bins[~supported]))
+def _failures(case: Case) -> Mapping[str, str]:
+    """Columns without a score, and why; that the reference lacks the hours is no fault of a column."""
+    if case.is_of_unknown_hours:
+        return {}
+    return {verdict.column: verdict.reason for verdict in case.columns if verdict.value is None}
 
 
 def _segments(reference: Reference, window: ConformedFrame) -> Mapping[str, pd.DataFrame]:
@@ -169,10 +188,3 @@ def _estimated(case: Case, rows: pd.DataFrame) -> Mapping[str, float]:
     if case.estimator is None or case.expected_errors is None:
         return {}
     return case.estimator.measures(case.expected_errors.reindex(rows.index))
-
-
-def _on_reference(case: Case, segment: str) -> Mapping[str, float]:
-    reference = case.reference
-    part = reference.segments.get(segment, UNKNOWN) if segment else reference.whole
-    estimated = case.estimator.reference_measures.get(segment, {}) if case.estimator else {}
-    return {**part.performance.measures, **estimated}

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from sextant.contracts.schema import Feature
@@ -17,6 +18,8 @@ TOLERATED = 0.01
 """By so much a ratio may exceed the reference's, chance aside."""
 
 SMALLEST_CHANCE = 1e-300
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ Qualities = Mapping[str, ColumnQuality]
 
 
 def judge_quality(
-    window: Qualities, rows: int, reference: Qualities, reference_rows: int, rate: float | None
+    window: Qualities, rows: int, reference: Qualities, reference_rows: float, rate: float | None
 ) -> list[Verdict]:
     """A verdict for each check of each feature; all of them together hold the rate."""
     checks = [
@@ -55,14 +58,14 @@ def judge_quality(
     return [_judged(check, rows, reference_rows, rate / len(checks)) for check in checks]
 
 
-def _judged(check: Verdict, rows: int, reference_rows: int, rate: float) -> Verdict:
+def _judged(check: Verdict, rows: int, reference_rows: float, rate: float) -> Verdict:
     """Whether so many rows are beyond chance; how far is told on the scale of the chance's logarithm."""
     chance = _chance(check.value or 0.0, rows, check.reference or 0.0, reference_rows)
     ratio = math.log(max(chance, SMALLEST_CHANCE)) / math.log(rate)
     return replace(check, threshold_ratio=max(0.0, ratio), detected=chance <= rate)
 
 
-def _chance(ratio: float, rows: int, reference_ratio: float, reference_rows: int) -> float:
+def _chance(ratio: float, rows: int, reference_ratio: float, reference_rows: float) -> float:
     """Of so many rows or more: a beta-binomial count, since the reference is a sample too."""
     tolerated = reference_ratio + TOLERATED
     if ratio <= tolerated or tolerated >= 1.0:
@@ -72,16 +75,32 @@ def _chance(ratio: float, rows: int, reference_ratio: float, reference_rows: int
     return float(share.sum())
 
 
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Which of a feature's values fail each check; None where the schema knows no range or categories."""
+
+    missing: Mask
+    out_of_range: Mask | None = None
+    unseen_category: Mask | None = None
+
+    @classmethod
+    def of(cls, values: "pd.Series[Any]", feature: Feature) -> Self:
+        """Of a feature's values."""
+        return cls(values.isna().to_numpy(), _out_of_range(values, feature), _unseen(values, feature))
+
+    def weighted(self, weights: NDArray[np.float64]) -> ColumnQuality:
+        """The shares where each value weighs so much, none of them all."""
+        failing = (self.missing, self.out_of_range, self.unseen_category)
+        shares = [None if mask is None else float(np.average(mask, weights=weights)) for mask in failing]
+        return ColumnQuality(shares[0] or 0.0, *shares[1:])
+
+
 def measure_quality(values: "pd.Series[Any]", feature: Feature) -> ColumnQuality:
     """The quality of a feature's values, of which there is at least one row."""
-    return ColumnQuality(
-        missing_ratio=float(values.isna().mean()),
-        out_of_range_ratio=_out_of_range(values, feature),
-        unseen_category_ratio=_unseen(values, feature),
-    )
+    return Checks.of(values, feature).weighted(np.ones(len(values)))
 
 
-def _out_of_range(values: "pd.Series[Any]", feature: Feature) -> float | None:
+def _out_of_range(values: "pd.Series[Any]", feature: Feature) -> Mask | None:
     if feature.kind != "numerical" or (feature.minimum is None and feature.maximum is None):
         return None
     outside = pd.Series(False, index=values.index)
@@ -89,10 +108,10 @@ def _out_of_range(values: "pd.Series[Any]", feature: Feature) -> float | None:
         outside |= values < feature.minimum
     if feature.maximum is not None:
         outside |= values > feature.maximum
-    return float(outside.mean())
+    return outside.to_numpy()
 
 
-def _unseen(values: "pd.Series[Any]", feature: Feature) -> float | None:
+def _unseen(values: "pd.Series[Any]", feature: Feature) -> Mask | None:
     if feature.kind != "categorical" or feature.categories is None:
         return None
-    return float((values.notna() & ~values.isin(feature.categories)).mean())
+    return (values.notna() & ~values.isin(feature.categories)).to_numpy()

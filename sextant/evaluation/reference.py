@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,9 @@ from sextant.contracts.schema import Feature
 from sextant.evaluation.drift.scorers import Scorer, scorer_of
 from sextant.evaluation.frames import TARGET, ConformedFrame, conform, monitored_columns, target_column
 from sextant.evaluation.in_time.hours import EVENT_HOUR, Hours, Weights
+from sextant.evaluation.in_time.matching import WindowHours
 from sextant.evaluation.in_time.null import Nulls
+from sextant.evaluation.in_time.order import Order, in_words, order_of
 from sextant.evaluation.performance.error_growth import Moments
 from sextant.evaluation.performance.fairness import FairnessReference
 from sextant.evaluation.performance.measures import (
@@ -23,11 +25,8 @@ from sextant.evaluation.performance.measures import (
     measure_performance,
     prediction_mean,
 )
-from sextant.evaluation.quality import ColumnQuality, measure_quality
+from sextant.evaluation.quality import Checks, ColumnQuality
 from sextant.evaluation.segments import SegmentColumn
-
-Order = Literal["time", "provisional", "too short", "random"]
-"""Of consecutive rows; the same, from 3 to 6 days only; nothing is judged, from fewer; of shuffled rows only."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,9 @@ class Reference:
     """Of the labelled rows; None when they are too few."""
 
     fairness: FairnessReference
+    checks: Mapping[str, Checks]
+    """Of each feature's values."""
+
     quality: Mapping[str, ColumnQuality]
     prediction_mean: float | None
     nulls: Nulls | None
@@ -106,6 +108,7 @@ class Reference:
         by = tuple(SegmentColumn.of(name, frame[name]) for name in manifest.segments if name in frame)
         segments = {segment: part for column in by for segment, part in column.split(frame)}
         errors = labelled_errors(frame, manifest.task)
+        checks = {f.name: Checks.of(frame[f.name], f) for f in manifest.feature_schema.features}
         return cls(
             manifest=manifest,
             frame=frame,
@@ -118,19 +121,25 @@ class Reference:
             fairness=FairnessReference.of(
                 manifest.task, errors, {name: part.index for name, part in segments.items()}
             ),
-            quality={f.name: measure_quality(frame[f.name], f) for f in manifest.feature_schema.features},
+            checks=checks,
+            quality={name: of_one.weighted(np.ones(len(frame))) for name, of_one in checks.items()},
             prediction_mean=prediction_mean(frame, manifest.task),
             nulls=nulls if EVENT_HOUR in frame else None,
         )
 
     @property
-    def order(self) -> "Order":
+    def order(self) -> Order:
         """For which order of rows the thresholds hold."""
-        if self.nulls is None:
-            return "random"
-        if not self.nulls.judges:
-            return "too short"
-        return "provisional" if self.nulls.provisional else "time"
+        return order_of(self.nulls)
+
+    @property
+    def holds(self) -> str:
+        """The same in words."""
+        return in_words(self.order, self.nulls.days if self.nulls else 0)
+
+    def hours_of(self, window: ConformedFrame) -> WindowHours:
+        """Which rows of a window have reference rows of their hours."""
+        return WindowHours.of(self.whole.hours if self.nulls else None, window)
 
     def conform(self, rows: pd.DataFrame) -> ConformedFrame:
         """Rows of the same model, with the types of the reference's."""

@@ -20,6 +20,7 @@ from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummary
 from sextant.contracts.errors import Rejected
 from sextant.contracts.model_bundle import Manifest
 from sextant.contracts.schema import Feature
+from sextant.evaluation.beside import compared_rows
 from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.drift.stat_tests import evidently_tests
 from sextant.evaluation.evaluate import Evaluation
@@ -64,7 +65,7 @@ def render(
     sides = _sides(reference, window, evaluation)
     problems = dict(evaluation.errors)
     snapshot = _without_failing_parts(manifest, evaluation, sides, problems)
-    facts = dict(facts or _facts(manifest, evaluation))
+    facts = {**(facts or _facts(manifest, evaluation)), **evaluation.notes, **_beside(reference)}
     if missing := {name: why for name, why in problems.items() if name not in evaluation.errors}:
         facts["Left out of the plots"] = _listed(missing)
     page = snapshot.get_html_str(as_iframe=False)
@@ -123,7 +124,8 @@ def _parts(manifest: Manifest, evaluation: Evaluation) -> dict[str, Any]:
 def _sides(reference: Reference, window: ConformedFrame, evaluation: Evaluation) -> _Sides:
     definition = _definition(reference, labelled=evaluation.labelled_rows >= MIN_LABELLED)
     names = [*(definition.numerical_columns or []), *(definition.categorical_columns or [])]
-    current, frame = (_legible(side[names].reset_index(drop=True)) for side in (window, reference.frame))
+    compared = compared_rows(reference, window)
+    current, frame = (_legible(side[names].reset_index(drop=True)) for side in compared)
     return _Sides(
         current=Dataset.from_pandas(current, data_definition=definition),
         reference=Dataset.from_pandas(frame, data_definition=definition),
@@ -168,13 +170,21 @@ def _legible_category(value: Any) -> Any:
     return value.replace("<", "\u2039")[:LONGEST_CATEGORY] if isinstance(value, str) else value
 
 
+def _beside(reference: Reference) -> dict[str, str]:
+    if reference.nulls is None:
+        return {}
+    return {
+        "Reference in the plots": "as many rows, drawn by the hours of the window; scores may differ in digits"
+    }
+
+
 def _facts(manifest: Manifest, evaluation: Evaluation) -> dict[str, str]:
     facts = {
         "Model": f"{manifest.name}, version {manifest.version}",
         "Rows": f"{evaluation.rows:,}, {evaluation.labelled_rows:,} with target",
     }
     if not evaluation.calibrated:
-        facts["Thresholds"] = "not calibrated yet: the plots below use Evidently's defaults"
+        facts["Plots"] = "they use Evidently's default thresholds"
     if evaluation.errors:
         facts["Not judged"] = _listed(evaluation.errors)
     return facts

@@ -47,7 +47,7 @@ def _drift(evaluation: Evaluation) -> str:
             bool(column.detected),
             column.column,
             f"{column.value:.3g}",
-            "not calibrated" if column.threshold is None else f"{column.threshold:.3g}",
+            "none" if column.threshold is None else f"{column.threshold:.3g}",
             judgement(column),
             column.method,
         )

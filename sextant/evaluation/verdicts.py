@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sextant.evaluation.case import Case
+from sextant.evaluation.case import NO_SUCH_HOURS, Case
 from sextant.evaluation.drift.calibration import Calibration
 from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.drift.multivariate import MULTIVARIATE_DRIFT
@@ -116,8 +116,9 @@ def _fairness_gap(case: Case) -> Iterable[Verdict]:
 
 
 def _data_quality(case: Case) -> Iterable[Verdict]:
-    reference = case.reference
-    return judge_quality(case.quality, len(case.window), reference.quality, len(reference.frame), case.rate)
+    known = case.reference_quality
+    found = judge_quality(case.quality, len(case.window), known.shares, known.rows, case.rate)
+    return found if len(case.window) else [verdict.because(NO_SUCH_HOURS) for verdict in found]
 
 
 GROWTH: Mapping[str, Field] = {"ratio": "value", "threshold": "threshold", "detected": "detected"}
@@ -230,7 +231,7 @@ BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 
 def judge(case: Case) -> tuple[Verdict, ...]:
     """Every verdict on a window, in the table's order; what cannot be judged says why."""
-    return tuple(verdict for kind in KINDS if kind.judge is not None for verdict in kind.judge(case))
+    return tuple(case.root_of(verdict) for kind in KINDS if kind.judge is not None for verdict in kind.judge(case))
 
 
 def alarms(verdicts: Iterable[Verdict]) -> list[tuple[Kind, list[Verdict]]]:

@@ -366,7 +366,9 @@ def test_a_window_may_be_bounded_by_time_too(judge: Judge) -> None:
     plan = replace(PLAN, window_seconds=149.5)
     result = replayed(judge, FakeEvents(predictions_from(trips(1.0))), plan)
     assert [step.evaluation.rows for step in result.steps] == [100, 150, 150, 150, 150, 150]
-    assert "window of 300 rows of the last 150 s" in as_text(result, summarise(result))
+    text = as_text(result, summarise(result))
+    assert "window of 300 rows of the last 150 s" in text
+    assert "thresholds: valid for randomly ordered rows only" in text
 
 
 def test_a_date_alone_is_its_midnight_in_utc() -> None:

@@ -22,8 +22,8 @@ METRIC_FILES = (
 )
 FOREIGN = re.compile(r"(node|mongodb|process)_\w+|up|ALERTS")
 LABELS = """
-    alertname alertstate conn_type device feature fstype instance job le legacy_op_type measure method mode model
-    mountpoint outcome segment severity sink version
+    alertname alertstate conn_type device feature fstype instance job kind le legacy_op_type measure method mode
+    model mountpoint outcome segment severity sink version
 """
 FUNCTIONS = """
     and avg avg_over_time bool by count deriv group_left histogram_quantile ignoring increase label_join max

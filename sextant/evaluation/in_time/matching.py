@@ -1,13 +1,14 @@
 """A window's rows beside the reference rows of the same hours."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sextant.evaluation.in_time.hours import Hours, Weights
+from sextant.evaluation.frames import ConformedFrame
+from sextant.evaluation.in_time.hours import EVENT_HOUR, NO_TIME, Hours, Weights, in_words
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,31 @@ def weighted_mean(known: "pd.Series[float]", index: "pd.Index[Any]", weights: We
     of_known = weights[index.get_indexer(known.index)]
     total = float(of_known.sum())
     return float(known.to_numpy() @ of_known) / total if total > 0.0 else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class WindowHours:
+    """Which rows of a window have reference rows of their hours, and what is said of the others."""
+
+    supported: NDArray[np.bool_]
+    without_time: int = 0
+    unsupported: str = ""
+    """The hours of which the reference has too few rows, in words."""
+
+    @classmethod
+    def of(cls, hours: Hours | None, window: pd.DataFrame) -> Self:
+        """Of a window beside a reference with these hours; with None all rows are compared."""
+        if hours is None:
+            return cls(np.ones(len(window), dtype=bool))
+        bins = window[EVENT_HOUR].to_numpy()
+        supported = hours.supported(bins)
+        return cls(supported, int((bins == NO_TIME).sum()), in_words(bins[~supported]))
+
+    @property
+    def unsupported_rows(self) -> int:
+        """How many rows are not compared."""
+        return int((~self.supported).sum())
+
+    def judged(self, window: ConformedFrame) -> ConformedFrame:
+        """The rows that are compared."""
+        return window if self.supported.all() else ConformedFrame(window[self.supported])

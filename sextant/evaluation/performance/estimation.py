@@ -140,6 +140,11 @@ class PerformanceEstimator:
                 expected[told] = np.clip(self.model.predict(inputs[told]), 0.0, None)
         return pd.Series(expected, index=frame.index)
 
+    def weighted_reference_measures(self, weights: "pd.Series[float]") -> dict[str, float]:
+        """The estimate for some of the reference's rows, where each weighs so much."""
+        expected = self.estimated_reference.expected_rows
+        return _measures(self.task, expected[expected.index.isin(weights.index)], weights)
+
     def measures(self, expected_errors: "pd.Series[float]") -> dict[str, float]:
         """The estimated measure by its name over these rows' expected errors; empty when they are too few."""
         return _measures(self.task, expected_errors)
@@ -170,11 +175,14 @@ def expected_on_other_days(
     return pd.Series(np.clip(expected, 0.0, None), index=frame.index)
 
 
-def _measures(task: Task, expected_errors: "pd.Series[float]") -> dict[str, float]:
+def _measures(
+    task: Task, expected_errors: "pd.Series[float]", weights: "pd.Series[float] | None" = None
+) -> dict[str, float]:
     known = expected_errors.dropna()
-    if len(known) < MIN_LABELLED:
+    of_known = None if weights is None else weights.reindex(known.index)
+    if len(known) < MIN_LABELLED or (of_known is not None and not of_known.any()):
         return {}
-    mean = float(known.mean())
+    mean = float(np.average(known, weights=of_known))
     return {ESTIMATED + HEADLINE[task]: mean if task == "regression" else 1.0 - mean}
 
 

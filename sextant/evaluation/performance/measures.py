@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn import metrics
 
 from sextant.contracts.model_bundle import Manifest
@@ -22,7 +23,10 @@ MIN_LABELLED = 30
 HEADLINE: Mapping[Task, str] = {"regression": "mae", "classification": "accuracy"}
 """The one measure that says how wrong the model is, or how right."""
 
-Measure = Callable[[pd.DataFrame], float]
+Weights = NDArray[np.float64] | None
+"""Of the rows; None: all weigh the same."""
+
+Measure = Callable[[pd.DataFrame, Weights], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,13 @@ class Performance:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def measure_performance(frame: pd.DataFrame, manifest: Manifest) -> Performance:
+def measure_performance(frame: pd.DataFrame, manifest: Manifest, weights: Weights = None) -> Performance:
     """Performance on the labelled rows of a conformed frame; no measures when they are too few."""
-    labelled = frame.dropna(subset=[PREDICTION, TARGET])
+    counts = frame[[PREDICTION, TARGET]].notna().all(axis=1).to_numpy()
+    if weights is not None:
+        counts &= weights > 0.0
+        weights = weights[counts]
+    labelled = frame[counts]
     if len(labelled) < MIN_LABELLED:
         return Performance(len(labelled))
     wanted = REGRESSION if manifest.task == "regression" else _classification(labelled, manifest.classes or ())
@@ -44,27 +52,27 @@ def measure_performance(frame: pd.DataFrame, manifest: Manifest) -> Performance:
     errors: dict[str, str] = {}
     for name, measure in wanted.items():
         try:
-            measures[name] = float(measure(labelled))
+            measures[name] = float(measure(labelled, weights))
         except ValueError as error:
             errors[name] = str(error)
     return Performance(len(labelled), measures, errors)
 
 
 def _scored(function: Callable[..., float], **options: object) -> Measure:
-    return lambda rows: function(rows[TARGET], rows[PREDICTION], **options)
+    return lambda rows, weights: function(rows[TARGET], rows[PREDICTION], sample_weight=weights, **options)
 
 
-def _r2(rows: pd.DataFrame) -> float:
+def _r2(rows: pd.DataFrame, weights: Weights) -> float:
     if rows[TARGET].nunique() == 1:
         raise ValueError("r2 is undefined while all targets are equal")
-    return float(metrics.r2_score(rows[TARGET], rows[PREDICTION]))
+    return float(metrics.r2_score(rows[TARGET], rows[PREDICTION], sample_weight=weights))
 
 
 REGRESSION: Mapping[str, Measure] = {
     "mae": _scored(metrics.mean_absolute_error),
     "rmse": _scored(metrics.root_mean_squared_error),
     "r2": _r2,
-    "mean_error": lambda rows: float((rows[PREDICTION] - rows[TARGET]).mean()),
+    "mean_error": lambda rows, weights: float(np.average(rows[PREDICTION] - rows[TARGET], weights=weights)),
 }
 """Errors are prediction less target, so a positive mean error means that the model predicts too much."""
 
@@ -86,19 +94,23 @@ def _classification(labelled: pd.DataFrame, classes: Sequence[str]) -> dict[str,
     return wanted
 
 
-def _log_loss(rows: pd.DataFrame, classes: Sequence[str]) -> float:
+def _log_loss(rows: pd.DataFrame, weights: Weights, classes: Sequence[str]) -> float:
     ordered = sorted(classes)  # as scikit-learn takes the columns, whatever order the labels are given in
     probabilities = rows[[f"{PROBABILITY_PREFIX}{name}" for name in ordered]]
-    return float(metrics.log_loss(rows[TARGET], probabilities, labels=ordered))
+    return float(metrics.log_loss(rows[TARGET], probabilities, labels=ordered, sample_weight=weights))
 
 
-def _roc_auc(rows: pd.DataFrame, classes: Sequence[str]) -> float:
+def _roc_auc(rows: pd.DataFrame, weights: Weights, classes: Sequence[str]) -> float:
     """Each class against the rest, averaged over the classes that the targets hold."""
     present = [name for name in classes if 0 < int((rows[TARGET] == name).sum()) < len(rows)]
     if not present:
         raise ValueError("roc_auc is undefined while all targets are of one class")
-    areas = [metrics.roc_auc_score(rows[TARGET] == name, rows[f"{PROBABILITY_PREFIX}{name}"]) for name in present]
-    return float(np.mean(areas))
+    return float(np.mean([_area(rows, name, weights) for name in present]))
+
+
+def _area(rows: pd.DataFrame, name: str, weights: Weights) -> float:
+    scores = rows[f"{PROBABILITY_PREFIX}{name}"]
+    return float(metrics.roc_auc_score(rows[TARGET] == name, scores, sample_weight=weights))
 
 
 def labelled_errors(frame: pd.DataFrame, task: Task) -> "pd.Series[float]":
