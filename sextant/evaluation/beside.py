@@ -14,7 +14,7 @@ from sextant.evaluation.drift.scorers import by_weight
 from sextant.evaluation.frames import PREDICTION, TARGET, ConformedFrame
 from sextant.evaluation.in_time.hours import EVENT_HOUR, Weights
 from sextant.evaluation.performance.estimation import ALL_ROWS, PerformanceEstimator
-from sextant.evaluation.performance.measures import MIN_LABELLED, measure_performance
+from sextant.evaluation.performance.measures import MIN_LABELLED, measure_labelled
 from sextant.evaluation.quality import Qualities
 from sextant.evaluation.reference import UNKNOWN, Reference, ReferencePart
 
@@ -84,7 +84,8 @@ def _realised(reference: Reference, part: ReferencePart, rows: pd.DataFrame) -> 
     weights = weights_of(reference, part, labelled if len(labelled) >= MIN_LABELLED else rows)
     if weights is None:
         return part.performance.measures
-    return measure_performance(reference.frame.loc[part.index], reference.manifest, weights).measures
+    of_labelled = weights[part.index.get_indexer(part.labelled.index)]
+    return measure_labelled(part.labelled, reference.manifest, of_labelled).measures
 
 
 def _estimated(
@@ -99,4 +100,7 @@ def _estimated(
     weights = weights_of(reference, part, rows)
     if weights is None:
         return estimator.reference_measures.get(segment, {})
-    return estimator.weighted_reference_measures(pd.Series(weights, index=part.index))
+    everywhere = np.zeros(len(reference.frame))
+    everywhere[reference.frame.index.get_indexer(part.index)] = weights
+    expected = estimator.estimated_reference.expected_rows
+    return estimator.measures(expected, everywhere[reference.frame.index.get_indexer(expected.index)])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sextant.contracts.model_bundle import NULLS, Manifest, ModelBundle
 from sextant.contracts.schema import Feature
 from sextant.evaluation.drift.scorers import Scorer, scorer_of
-from sextant.evaluation.frames import TARGET, ConformedFrame, conform, monitored_columns, target_column
+from sextant.evaluation.frames import PREDICTION, TARGET, ConformedFrame, conform, monitored_columns, target_column
 from sextant.evaluation.in_time.hours import EVENT_HOUR, Hours, Weights
 from sextant.evaluation.in_time.matching import WindowHours
 from sextant.evaluation.in_time.null import Nulls
@@ -22,7 +22,7 @@ from sextant.evaluation.performance.measures import (
     MIN_LABELLED,
     Performance,
     labelled_errors,
-    measure_performance,
+    measure_labelled,
     prediction_mean,
 )
 from sextant.evaluation.quality import Checks, ColumnQuality
@@ -36,7 +36,10 @@ class ReferencePart:
     index: "pd.Index[Any]"
     values: Mapping[str, "pd.Series[Any]"]
     scorers: Mapping[str, Scorer]
+    labelled: pd.DataFrame
     performance: Performance
+    """On the labelled rows."""
+
     places: Mapping[str, NDArray[np.intp]]
     """Of each column's usable values, among the part's rows."""
 
@@ -50,7 +53,9 @@ class ReferencePart:
         values = {name: frame[name].iloc[usable].reset_index(drop=True) for name, usable in places.items()}
         scorers = {c.name: scorer_of(c, values[c.name]) for c in columns if not values[c.name].empty}
         hours = Hours.of(frame[EVENT_HOUR].to_numpy()) if EVENT_HOUR in frame else None
-        return cls(frame.index, values, scorers, measure_performance(frame, manifest), places, hours)
+        labelled = frame.dropna(subset=[PREDICTION, TARGET])
+        performance = measure_labelled(labelled, manifest)
+        return cls(frame.index, values, scorers, labelled, performance, places, hours)
 
     def scorer(self, column: str, weights: Weights | None) -> Scorer | None:
         """The scorer of a column whose rows weigh so much; None where the part holds no values of it."""
@@ -62,7 +67,13 @@ class ReferencePart:
 
 
 UNKNOWN = ReferencePart(
-    index=pd.RangeIndex(0), values={}, scorers={}, performance=Performance(0), places={}, hours=None
+    index=pd.RangeIndex(0),
+    values={},
+    scorers={},
+    labelled=pd.DataFrame(),
+    performance=Performance(0),
+    places={},
+    hours=None,
 )
 """The reference of a segment whose values the reference does not hold."""
 

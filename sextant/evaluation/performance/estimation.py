@@ -24,7 +24,7 @@ from sextant.contracts.schema import Task
 from sextant.evaluation.encoding import FeatureEncoder, Matrix
 from sextant.evaluation.frames import PREDICTION, PROBABILITY_PREFIX, TARGET, ConformedFrame, prediction_column
 from sextant.evaluation.performance.error_growth import EstimatedReference
-from sextant.evaluation.performance.measures import HEADLINE, MIN_LABELLED, row_errors
+from sextant.evaluation.performance.measures import HEADLINE, MIN_LABELLED, Weights, row_errors
 from sextant.evaluation.reference import Reference
 
 ALL_ROWS = ""
@@ -140,14 +140,9 @@ class PerformanceEstimator:
                 expected[told] = np.clip(self.model.predict(inputs[told]), 0.0, None)
         return pd.Series(expected, index=frame.index)
 
-    def weighted_reference_measures(self, weights: "pd.Series[float]") -> dict[str, float]:
-        """The estimate for some of the reference's rows, where each weighs so much."""
-        expected = self.estimated_reference.expected_rows
-        return _measures(self.task, expected[expected.index.isin(weights.index)], weights)
-
-    def measures(self, expected_errors: "pd.Series[float]") -> dict[str, float]:
+    def measures(self, expected_errors: "pd.Series[float]", weights: Weights = None) -> dict[str, float]:
         """The estimated measure by its name over these rows' expected errors; empty when they are too few."""
-        return _measures(self.task, expected_errors)
+        return _measures(self.task, expected_errors, weights)
 
 
 def expected_on_other_days(
@@ -175,14 +170,13 @@ def expected_on_other_days(
     return pd.Series(np.clip(expected, 0.0, None), index=frame.index)
 
 
-def _measures(
-    task: Task, expected_errors: "pd.Series[float]", weights: "pd.Series[float] | None" = None
-) -> dict[str, float]:
-    known = expected_errors.dropna()
-    of_known = None if weights is None else weights.reindex(known.index)
-    if len(known) < MIN_LABELLED or (of_known is not None and not of_known.any()):
+def _measures(task: Task, expected_errors: "pd.Series[float]", weights: Weights = None) -> dict[str, float]:
+    told = expected_errors.notna().to_numpy()
+    if weights is not None:
+        told &= weights > 0.0
+    if told.sum() < MIN_LABELLED:
         return {}
-    mean = float(np.average(known, weights=of_known))
+    mean = float(np.average(expected_errors[told], weights=None if weights is None else weights[told]))
     return {ESTIMATED + HEADLINE[task]: mean if task == "regression" else 1.0 - mean}
 
 

@@ -1,7 +1,8 @@
 """How well the model did on the rows whose target is known.
 
-Measured with the scikit-learn functions that Evidently's metrics call, and to the same values: Evidently's make a
-page of plots beside, and raise for a window that holds two of three classes or whose errors are all equal.
+Measured to the values of Evidently's metrics, for classes with the scikit-learn functions that those call:
+Evidently's make a page of plots beside, and raise for a window that holds two of three classes or whose errors are
+all equal.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,13 +39,15 @@ class Performance:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def measure_performance(frame: pd.DataFrame, manifest: Manifest, weights: Weights = None) -> Performance:
+def measure_performance(frame: pd.DataFrame, manifest: Manifest) -> Performance:
     """Performance on the labelled rows of a conformed frame; no measures when they are too few."""
-    counts = frame[[PREDICTION, TARGET]].notna().all(axis=1).to_numpy()
-    if weights is not None:
-        counts &= weights > 0.0
-        weights = weights[counts]
-    labelled = frame[counts]
+    return measure_labelled(frame.dropna(subset=[PREDICTION, TARGET]), manifest)
+
+
+def measure_labelled(labelled: pd.DataFrame, manifest: Manifest, weights: Weights = None) -> Performance:
+    """The same of rows that all are labelled, which may have weights."""
+    if weights is not None and not weights.all():
+        labelled, weights = labelled[weights > 0.0], weights[weights > 0.0]
     if len(labelled) < MIN_LABELLED:
         return Performance(len(labelled))
     wanted = REGRESSION if manifest.task == "regression" else _classification(labelled, manifest.classes or ())
@@ -52,7 +55,8 @@ def measure_performance(frame: pd.DataFrame, manifest: Manifest, weights: Weight
     errors: dict[str, str] = {}
     for name, measure in wanted.items():
         try:
-            measures[name] = float(measure(labelled, weights))
+            with np.errstate(over="ignore", invalid="ignore"):
+                measures[name] = float(measure(labelled, weights))
         except ValueError as error:
             errors[name] = str(error)
     return Performance(len(labelled), measures, errors)
@@ -62,17 +66,28 @@ def _scored(function: Callable[..., float], **options: object) -> Measure:
     return lambda rows, weights: function(rows[TARGET], rows[PREDICTION], sample_weight=weights, **options)
 
 
+def _errors(rows: pd.DataFrame) -> NDArray[np.float64]:
+    errors: NDArray[np.float64] = rows[PREDICTION].to_numpy() - rows[TARGET].to_numpy()
+    return errors
+
+
+def _mean(values: NDArray[np.float64], weights: Weights) -> float:
+    return float(np.average(values, weights=weights))
+
+
 def _r2(rows: pd.DataFrame, weights: Weights) -> float:
-    if rows[TARGET].nunique() == 1:
+    targets = rows[TARGET].to_numpy()
+    if (targets == targets[0]).all():
         raise ValueError("r2 is undefined while all targets are equal")
-    return float(metrics.r2_score(rows[TARGET], rows[PREDICTION], sample_weight=weights))
+    spread = _mean((targets - _mean(targets, weights)) ** 2, weights)
+    return 1.0 - _mean(_errors(rows) ** 2, weights) / spread
 
 
 REGRESSION: Mapping[str, Measure] = {
-    "mae": _scored(metrics.mean_absolute_error),
-    "rmse": _scored(metrics.root_mean_squared_error),
+    "mae": lambda rows, weights: _mean(np.abs(_errors(rows)), weights),
+    "rmse": lambda rows, weights: _mean(_errors(rows) ** 2, weights) ** 0.5,
     "r2": _r2,
-    "mean_error": lambda rows, weights: float(np.average(rows[PREDICTION] - rows[TARGET], weights=weights)),
+    "mean_error": lambda rows, weights: _mean(_errors(rows), weights),
 }
 """Errors are prediction less target, so a positive mean error means that the model predicts too much."""
 
