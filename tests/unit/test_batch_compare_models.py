@@ -1,81 +1,27 @@
-"""Which rows are compared, when pairs are believed, and what the page and document say of it."""
+"""Which rows are compared, and when pairs are believed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
-import numpy as np
 import pytest
 
-from batch_flows.compare_models.choice import Choice, choose
-from batch_flows.compare_models.comparison import compare
-from batch_flows.compare_models.page import histogram, interval_line, render, right_or_wrong
-from batch_flows.compare_models.pairs import PredictionSample, id_key, label, match, record_key
-from batch_flows.compare_models.rows import ComparedRows, choose_rows
-from batch_flows.compare_models.summary import ComparisonSummary, too_few
-from batch_flows.time_range import TimeRange
+from batch_flows.compare_models.choice import choose
+from batch_flows.compare_models.pairs import PredictionSample, label, match, record_key
+from batch_flows.compare_models.summary import too_few
 from sextant.contracts.errors import Rejected
-from sextant.contracts.events import Prediction, Target
+from sextant.contracts.events import Prediction
 from sextant.contracts.model_bundle import Manifest
-from sextant.contracts.schema import Feature, FeatureSchema, Task
-from sextant.evaluation.performance.measures import measure_performance, row_errors
-
-START = datetime(2026, 3, 1, 8, tzinfo=UTC)
-WINDOW = TimeRange(START, START + timedelta(hours=1))
-SCHEMA = FeatureSchema(features=(Feature(name="x", kind="numerical"),))
-
-
-def manifest(version: str = "v1", *, name: str = "taxi", task: Task = "regression", **more: Any) -> Manifest:
-    facts = {"target": "minutes", "classes": ("no", "yes") if task == "classification" else None} | more
-    return Manifest(
-        name=name, version=version, task=task, feature_schema=SCHEMA, metrics={}, data_source="tests",
-        data_period="none", libraries={}, files={}, **facts,
-    )  # fmt: skip
-
-
-VERSIONS = Choice(manifest("v1"), manifest("v2"))
-
-
-def answer(number: int, side: str = "a", **more: Any) -> Prediction:
-    """The answer of one side to record `number`, a second after the one before."""
-    facts = {"features": {"x": float(number)}, "prediction": 10.0, "context": {}} | more
-    return Prediction(
-        prediction_id=f"{side}{number:04}",
-        model="taxi",
-        model_version={"a": "v1", "b": "v2"}[side],
-        created_at=facts.pop("created_at", START + timedelta(seconds=number)),
-        **facts,
-    )
-
-
-def target(of: Prediction, value: float | str = 12.0) -> Target:
-    return Target(of.prediction_id, of.model, value, of.created_at)
-
-
-def rows_of(
-    of_a: Sequence[Prediction],
-    of_b: Sequence[Prediction],
-    targets: Sequence[Target],
-    choice: Choice = VERSIONS,
-    limit: int = 10_000,
-) -> ComparedRows:
-    samples = PredictionSample(limit, record_key), PredictionSample(limit, id_key)
-    for side, predictions in enumerate((of_a, of_b)):
-        for made in predictions:
-            for sample in samples:
-                sample.add(side, made)
-    return choose_rows(choice, *samples, {one.prediction_id: one for one in targets})
-
-
-def both_sides(count: int, first_b: int = 0) -> tuple[list[Prediction], list[Prediction]]:
-    return (
-        [answer(number) for number in range(count)],
-        [answer(number, "b") for number in range(first_b, first_b + count)],
-    )
-
-
-# --- the choice -------------------------------------------------------------------------------------------------
+from tests.compared_versions import (
+    START,
+    VERSIONS,
+    WINDOW,
+    answer,
+    both_sides,
+    manifest,
+    rows_of,
+    target,
+)
 
 
 @pytest.mark.parametrize(
@@ -231,140 +177,3 @@ def test_a_window_without_any_prediction_is_too_few() -> None:
     rows = rows_of([], [], [])
     assert not rows.enough
     assert "0 labelled predictions of v1 (of 0) and 0 of v2 (of 0)" in too_few(VERSIONS, WINDOW, rows, 50)
-
-
-# --- what is said -----------------------------------------------------------------------------------------------
-
-
-def summary_of(rows: ComparedRows, choice: Choice = VERSIONS) -> ComparisonSummary:
-    task = choice.a.task
-    errors = [np.asarray(row_errors(frame, task), np.float64) for frame in rows.frames]
-    random = np.random.default_rng(1)
-    found = compare(errors[0], errors[1], task=task, paired=rows.why_unpaired is None, random=random)
-    performance = measure_performance(rows.frame_a, choice.a), measure_performance(rows.frame_b, choice.b)
-    return ComparisonSummary(choice, WINDOW, rows, found, performance)
-
-
-def regression(gain: float, *, paired: bool = True) -> ComparisonSummary:
-    """v2 is nearer to the truth by `gain` minutes, give or take."""
-    random = np.random.default_rng(2)
-    of_a, of_b = both_sides(200, first_b=0 if paired else 200)
-    errors = random.exponential(2.0, 200)
-    of_a = [replace(made, prediction=12.0 + error) for made, error in zip(of_a, errors, strict=True)]
-    of_b = [
-        replace(made, prediction=12.0 + abs(error - random.normal(gain, 0.3)))
-        for made, error in zip(of_b, errors, strict=True)
-    ]
-    return summary_of(rows_of(of_a, of_b, [target(made) for made in (*of_a, *of_b)]))
-
-
-def classification(only_a: int, only_b: int) -> ComparisonSummary:
-    """200 pairs, of which A alone gets the first wrong and B alone the next."""
-    choice = Choice(manifest("v1", task="classification"), manifest("v2", task="classification"))
-    of_a, of_b = both_sides(200)
-    of_a = [replace(made, prediction="no" if n < only_a else "yes") for n, made in enumerate(of_a)]
-    of_b = [
-        replace(made, prediction="no" if only_a <= n < only_a + only_b else "yes") for n, made in enumerate(of_b)
-    ]
-    return summary_of(rows_of(of_a, of_b, [target(made, "yes") for made in of_a], choice), choice)
-
-
-def test_the_verdict_names_the_better_version() -> None:
-    assert regression(0.5).verdict == "v2 is better than v1"
-    assert regression(-0.5).verdict == "v1 is better than v2"
-    assert regression(0.0, paired=False).verdict == "No difference between v1 and v2 is shown"
-    assert classification(30, 5).verdict == "v2 is better than v1"
-    assert classification(5, 5).verdict == "No difference between v1 and v2 is shown"
-
-
-def test_the_sentence_holds_window_verdict_figures_and_design() -> None:
-    said = regression(0.5).sentence()
-    assert said.startswith("taxi, 2026-03-01 08:00:00 to 2026-03-01 09:00:00 UTC: v2 is better than v1; ")
-    assert "mean absolute error of v2 less that of v1: -0." in said
-    assert said.endswith("paired, 200 records that both answered")
-    assert "error rate of v2 less that of v1: -12.50 points (95% interval " in classification(30, 5).sentence()
-
-
-def test_the_document_has_the_fields_of_the_design_and_its_status_is_the_verdict() -> None:
-    document = regression(0.5).record(START).document()
-    who_and_when = {"_id", "flow", "model", "model_version", "window", "created_at"}
-    assert set(document) == who_and_when | {"rows", "rows_with_target", "metrics", "html"}
-    assert (document["model"], document["model_version"]) == ("taxi", "v1 vs v2")
-    assert (document["rows"], document["rows_with_target"]) == (400, 400)
-    metrics = document["metrics"]
-    assert (metrics["verdict"], metrics["paired"], metrics["method"]) == ("b", True, "paired bootstrap")
-    assert metrics["status"] == {"text": "v2 is better than v1", "kind": "quiet"}
-    assert metrics["interval"]["low"] < metrics["difference"] < metrics["interval"]["high"] < 0
-    mae = [metrics["sides"][side]["performance"]["mae"] for side in "ab"]
-    assert mae[1] - mae[0] == pytest.approx(metrics["difference"])
-    assert metrics["caution"] == []
-
-
-def test_an_unpaired_verdict_comes_with_its_condition_everywhere() -> None:
-    summary = regression(0.0, paired=False)
-    assert summary.record(START).metrics["paired"] is False
-    assert summary.sentence().endswith("unpaired, 200 and 200 rows of their own")
-    assert summary.cautions[0].startswith("Not paired: ")
-    assert "did not answer at the same time" in summary.cautions[1]
-    page = render(summary, START)
-    assert "holds only if nothing but chance decided which model answered" in page
-
-
-def test_pairs_of_the_same_record_again_and_again_are_cautioned_about() -> None:
-    of_a, of_b = ([replace(made, features={"x": 1.0}) for made in side] for side in both_sides(100))
-    summary = summary_of(rows_of(of_a, of_b, [target(made) for made in of_a]))
-    assert summary.cautions[0].startswith("99 pairs repeat a record")
-
-
-def test_what_was_left_out_is_told_with_its_reason() -> None:
-    of_a, of_b = both_sides(100, first_b=10)
-    rows = rows_of(of_a, of_b, [target(made) for made in of_a[:80]])
-    assert summary_of(rows).facts["Left out"] == (
-        "20 pairs without a target; 10 predictions of v1 without a partner; 10 predictions of v2 without a partner"
-    )
-
-
-def test_an_unpaired_comparison_counts_the_rows_without_a_target() -> None:
-    of_a, of_b = both_sides(100, first_b=100)
-    rows = rows_of(of_a, of_b, [target(made) for made in (*of_a[:70], *of_b)])
-    assert summary_of(rows).facts["Left out"] == "30 predictions of v1 without a readable target"
-
-
-def test_the_page_of_a_regression_shows_verdict_interval_measures_and_errors() -> None:
-    page = render(regression(0.5), START)
-    assert '<p class="verdict">v2 is better than v1</p>' in page
-    assert page.count("<polyline") == 2
-    assert 'class="span"' in page
-    assert "rmse" in page
-    assert "That is not proof" not in page
-
-
-def test_a_page_without_a_verdict_says_what_could_have_been_shown() -> None:
-    page = render(classification(5, 5), START)
-    assert "That is not proof that there is none" in page
-    assert "four times in five" in page
-    assert "Who was right" in page
-    assert "<strong>5</strong>" in page
-
-
-def test_what_a_manifest_or_record_says_cannot_become_markup() -> None:
-    summary = regression(0.5)
-    odd = replace(summary, choice=Choice(manifest(target="<script>alert(1)</script>"), manifest("v2")))
-    assert "<script>" not in render(odd, START)
-
-
-def test_the_interval_is_drawn_about_zero_and_inside_the_line() -> None:
-    line = interval_line(-0.4, 0.1, -0.2)
-    assert 0 < line.low < line.difference < 300 < line.high < 600
-    assert interval_line(0.0, 0.0, 0.0).low == 300
-
-
-def test_the_histogram_counts_what_it_does_not_draw_and_stands_errors_that_are_all_zero() -> None:
-    errors = np.concatenate([np.linspace(0, 1, 990), np.full(10, 100.0)])
-    assert 10 <= histogram(errors, np.zeros(10)).beyond <= 12  # one in a hundred
-    assert histogram(np.zeros(60), np.zeros(60)).beyond == 0
-
-
-def test_pairs_are_counted_by_who_was_right() -> None:
-    cells = right_or_wrong(np.array([0.0, 0, 1, 1, 1]), np.array([0.0, 1, 0, 0, 1]))
-    assert (cells.both, cells.only_a, cells.only_b, cells.neither) == (1, 1, 2, 1)

@@ -32,11 +32,11 @@ from sextant.evaluation.report_head import with_head
 from sextant.evaluation.verdict import Verdict
 from sextant.infrastructure.logs import _to_json
 from sextant.pages.charts import line_chart, sparkline
+from tests.compared_versions import manifest, regression
 from tests.dashboards import dashboards, panels
 from tests.drift_reports import put_report
 from tests.health import START, WINDOW, history, report, week
 from tests.hostile import HOSTILE, assert_same_structure
-from tests.unit.test_batch_compare_models import manifest, regression
 
 hostile = pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 Page = Callable[[str, Path], str]

@@ -18,11 +18,11 @@ from prediction_service.metrics import Metrics
 from sextant.contracts.page_policy import HEADERS, PLOTS, REPORTS, own_parts
 from sextant.infrastructure.settings import load_settings
 from tests.bundles import publish_trips
+from tests.compared_versions import regression
 from tests.conftest import publish_real_bundles
 from tests.health import START, WINDOW, week
 from tests.monitoring_harness import FakeStore, Harness, trip_events
 from tests.prediction_client import TRIP, FakeEventLog, make_client
-from tests.unit.test_batch_compare_models import regression
 
 REMOTE = re.compile(r"https?:|//|\*")
 INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
