@@ -5,7 +5,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from heapq import merge
 from itertools import count, groupby, islice
@@ -65,28 +65,55 @@ def recover_if_corrupt(path: Path, max_bytes: int, now: float) -> Recovery | Non
 
 def _recover(path: Path, found_damage: str, max_bytes: int, now: float) -> Recovery:
     aside = path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}{path.suffix}")
-    copy, patched, fresh = (path.with_name(path.name + end) for end in (".damaged", ".patched", ".recovered"))
-    try:
-        for part in PARTS:
-            found = path.with_name(path.name + part)
-            if found.exists() and (found.stat().st_size or not part):
-                for target in (aside, copy):  # reading may change it, and the one that is kept stays as it was
-                    shutil.copyfile(found, target.with_name(target.name + part))
-        note, log = acknowledged(path), read_log(copy)
-        if log.beyond:
-            shutil.copyfile(copy, patched)
-            log.write_to(patched)
+    note, fresh = acknowledged(path), path.with_name(path.name + ".recovered")
+    _copy(path, aside)
+    with _views(path) as (patched, copy), _temporary(fresh):
         if (waiting := _waiting_if_whole(patched, max_bytes, note)) is not None:
             salvaged, source = Salvaged(waiting, 0), patched
         else:
             with closing(Outbox(fresh, max_bytes)) as outbox:
                 salvaged, source = salvage([patched, copy], outbox, note), fresh
         replace_by(path, source)
-    finally:
-        for database in (copy, patched, fresh):
+    return Recovery(aside, found_damage, salvaged)
+
+
+@contextmanager
+def _views(outbox: Path) -> Iterator[tuple[Path, Path]]:
+    """Copies of an outbox, since reading may change them: with what stands behind a gap in its log, and without.
+
+    The first is not there if there is no gap.
+    """
+    patched, copy = (outbox.with_name(outbox.name + ending) for ending in (".patched", ".damaged"))
+    with _temporary(patched, copy):
+        _copy(outbox, copy)
+        log = read_log(copy)
+        if log.beyond:
+            shutil.copyfile(copy, patched)
+            log.write_to(patched)
+        yield patched, copy
+
+
+@contextmanager
+def _temporary(*databases: Path) -> Iterator[None]:
+    """Files that are not there before, though somebody was killed who made them, nor afterwards."""
+
+    def remove_all() -> None:
+        for database in databases:
             remove(database)
             database.with_name(database.name + ".lock").unlink(missing_ok=True)
-    return Recovery(aside, found_damage, salvaged)
+
+    remove_all()
+    try:
+        yield
+    finally:
+        remove_all()
+
+
+def _copy(outbox: Path, target: Path) -> None:
+    for part in PARTS:
+        found = outbox.with_name(outbox.name + part)
+        if found.exists() and (found.stat().st_size or not part):
+            shutil.copyfile(found, target.with_name(target.name + part))
 
 
 def _waiting_if_whole(database: Path, max_bytes: int, note: Acknowledged | None) -> int | None:
@@ -177,8 +204,9 @@ def main() -> None:
     try:
         settings = load_settings()
         with closing(Outbox(settings.outbox_file, settings.outbox_max_bytes)) as outbox:
-            found = salvage([Path(sys.argv[1])], outbox)
-    except (Fatal, Retryable) as error:
+            with _views(Path(sys.argv[1])) as views:
+                found = salvage(views, outbox)
+    except (Fatal, Retryable, OSError) as error:
         sys.exit(f"outbox: {error}")
     print(f"{found.recovered:,} events recovered, at least {found.unreadable:,} cannot be read")
 

@@ -3,11 +3,13 @@
 import os
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from prediction_service import outbox_recovery
 from prediction_service.errors import OutboxCorrupt, OutboxUnavailable
 from prediction_service.outbox import Outbox
 from prediction_service.outbox_check import MOST_UNSYNCED
@@ -18,8 +20,7 @@ from prediction_service.write_ahead_log import FRAME_HEADER, HEADER, read_log
 
 LIMIT = 10 << 20
 FRAME = FRAME_HEADER + 4_096
-LARGE = 3_000
-"""Bytes of which each event takes a page of its own."""
+LARGE = 3_000  # bytes, of which each event takes a page of its own
 
 
 @pytest.fixture
@@ -142,6 +143,30 @@ def test_without_the_note_a_gap_is_damage_if_more_stands_behind_it_than_can_wait
     assert (found is not None) is (beyond > MOST_UNSYNCED)
     if found:
         assert numbers(path) == list(range(1, 21 + beyond))
+
+
+def test_what_a_killed_recovery_left_does_not_disturb_the_next(outbox):
+    accept(outbox, 50)
+    path = killed(outbox)
+    damage_frame(path, 20)
+    for ending in (".patched", ".damaged", ".recovered"):
+        for part in ("-wal", ".lock", ""):
+            path.with_name(f"outbox.db{ending}{part}").write_bytes(log_of(outbox.path).read_bytes()[:50_000])
+    assert recover_if_corrupt(path, LIMIT, now=0.0).salvaged == Salvaged(50, 0)
+    assert numbers(path) == list(range(1, 51))
+
+
+def test_the_command_reads_both_sides_too_and_changes_nothing(outbox, tmp_path, monkeypatch, capsys):
+    accept(outbox, 50)
+    path = killed(outbox)
+    damage_frame(path, 20)
+    before = {each.name: each.read_bytes() for each in path.parent.iterdir()}
+    monkeypatch.setenv("OUTBOX_PATH", str(tmp_path / "new" / "outbox.db"))
+    monkeypatch.setattr(sys, "argv", ["outbox_recovery", str(path)])
+    outbox_recovery.main()
+    assert capsys.readouterr().out == "50 events recovered, at least 0 cannot be read\n"
+    assert numbers(tmp_path / "new" / "outbox.db") == list(range(1, 51))
+    assert {each.name: each.read_bytes() for each in path.parent.iterdir()} == before
 
 
 def test_who_opens_it_first_does_not_overwrite_what_stands_behind_the_gap(outbox):
