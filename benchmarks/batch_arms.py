@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pymongo import MongoClient
 
-from benchmarks.evaluation_cost import CATEGORIES, NUMERICAL, synthetic_rows
+from benchmarks.synthetic_rows import CATEGORIES, NUMERICAL, synthetic_rows
 from sextant.contracts.model_bundle import load_bundle
 from sextant.infrastructure.settings import load_settings
 

@@ -18,74 +18,29 @@ import pandas as pd
 from evidently import DataDefinition, Dataset, Regression, Report
 from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPreset
 
-from sextant.contracts.model_bundle import Manifest
-from sextant.contracts.schema import Feature, FeatureSchema
+from benchmarks.synthetic_rows import CATEGORIES, NUMERICAL, synthetic_manifest, synthetic_rows, with_times
 from sextant.evaluation.drift.calibration import Calibration, ColumnThresholds, calibrate, calibrate_segments
 from sextant.evaluation.drift.multivariate import DomainClassifier
 from sextant.evaluation.evaluate import Evaluation, evaluate
 from sextant.evaluation.frames import ConformedFrame
+from sextant.evaluation.in_time.null import Nulls
+from sextant.evaluation.nulls import measure_nulls
 from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdict import Verdict
 
 RATE = 0.01
 LARGER = 4
-NUMERICAL = ("distance", "fare", "tolls", "wait", "speed", "temperature")
-CATEGORIES = {"zone": 250, "hour": 24, "weekday": 7, "payment": 5}
-SEGMENT = "payment"
+DAYS = 28
 
 SEXTANT = "evaluate()"
 SEXTANT_LARGER = f"evaluate(), {LARGER} x the reference"
+IN_TIME = "evaluate(), rows in the order of time"
 EVIDENTLY = "Evidently: drift, summary, regression"
 EVIDENTLY_DRIFT = "Evidently: drift alone"
 TOGETHER = "multivariate drift"
 
 Arm = Callable[[], object]
-
-
-def synthetic_manifest(files: Mapping[str, str] | None = None) -> Manifest:
-    """A regression model of 10 features, by one of which it is segmented."""
-    numerical = [Feature(name=name, kind="numerical") for name in NUMERICAL]
-    categorical = [
-        Feature(name=name, kind="categorical", categories=tuple(map(str, range(count))))
-        for name, count in CATEGORIES.items()
-    ]
-    return Manifest(
-        name="synthetic",
-        version="v1",
-        task="regression",
-        feature_schema=FeatureSchema(features=(*numerical, *categorical)),
-        target="duration in minutes",
-        segments=(SEGMENT,),
-        metrics={},
-        data_source="synthetic",
-        data_period="none",
-        libraries={},
-        files=files or {},
-    )
-
-
-def synthetic_rows(rows: int, random: np.random.Generator, *, labelled: float = 1.0) -> pd.DataFrame:
-    """Rows as a bundle's reference holds them; of `labelled` of them the target is known."""
-    distance = random.lognormal(0.8, 1.2, rows)
-    duration = 4.0 + 3.0 * distance
-    numbers = {
-        "distance": distance,
-        "fare": 3.0 + 2.5 * distance + random.normal(0.0, 1.0, rows),
-        "tolls": random.pareto(2.5, rows),
-        "wait": random.exponential(5.0, rows),
-        "speed": random.normal(18.0, 4.0, rows),
-        "temperature": random.integers(-5, 30, rows).astype(float),
-    }
-    target = duration + random.normal(0.0, 3.0, rows)
-    target[random.random(rows) >= labelled] = np.nan
-    categories = {name: _categories(rows, count, random) for name, count in CATEGORIES.items()}
-    return pd.DataFrame({**numbers, **categories, "prediction": duration, "target": target})
-
-
-def _categories(rows: int, count: int, random: np.random.Generator) -> Any:
-    weights = 1.0 / np.arange(1, count + 1)
-    return random.choice(np.array([str(code) for code in range(count)], object), rows, p=weights / weights.sum())
 
 
 @dataclass(frozen=True)
@@ -130,6 +85,18 @@ class Judge:
     def evaluate_together(self, window: ConformedFrame) -> Verdict:
         """The evaluation of all features together, which the service does less often."""
         return self.domain.measure(window, self.multivariate_calibration)
+
+
+def in_time(rows: pd.DataFrame, kept: int) -> Judge:
+    """The same model with the time of each row: so many rows of four weeks are the reference."""
+    manifest = synthetic_manifest().model_copy(update={"time": "at"})
+    positions = np.linspace(0, len(rows) - 1, kept).astype(np.intp)
+    rows = with_times(rows, DAYS)
+    with timed("measure what blocks score"):
+        nulls = Nulls.from_json(measure_nulls(manifest, rows, positions))
+    reference, stated = Reference.prepare(manifest, rows.iloc[positions], nulls), Calibration(RATE, {}, {})
+    none = ColumnThresholds("", 0, (), ())
+    return Judge(reference, stated, stated, PerformanceEstimator.fit(reference), DomainClassifier(reference), none)
 
 
 def require_whole(evaluation: Evaluation) -> None:
@@ -182,8 +149,11 @@ def arms_of(judge: Judge, window: pd.DataFrame, reference: pd.DataFrame, larger:
     """What is compared; the larger reference is judged by the same thresholds, since only time is asked for."""
     with timed("the larger reference"):
         larger_judge = replace(judge, reference=Reference.prepare(synthetic_manifest(), larger))
+    timely, later = in_time(larger, len(reference)), with_times(window, 2.0)
+    require_whole(timely.evaluate(timely.reference.conform(later)))
     return {
         SEXTANT: lambda: judge.evaluate(judge.reference.conform(window)),
+        IN_TIME: lambda: timely.evaluate(timely.reference.conform(later)),
         SEXTANT_LARGER: lambda: larger_judge.evaluate(judge.reference.conform(window)),
         EVIDENTLY: evidently_arm(
             lambda: [DataDriftPreset(), DataSummaryPreset(), RegressionPreset()], window, reference
@@ -200,7 +170,12 @@ def report(seconds: Mapping[str, list[float]]) -> None:
         low, middle, high = (1_000 * value for value in (min(times), statistics.median(times), max(times)))
         print(f"{name:<42}{middle:>11.1f}{low:>9.1f}{high:>9.1f}")
     print(f"\n{'ratio, by round':<64}{'median':>8}{'lowest':>9}{'highest':>9}")
-    for over, under in ((SEXTANT, EVIDENTLY), (SEXTANT, EVIDENTLY_DRIFT), (SEXTANT_LARGER, SEXTANT)):
+    for over, under in (
+        (SEXTANT, EVIDENTLY),
+        (SEXTANT, EVIDENTLY_DRIFT),
+        (SEXTANT_LARGER, SEXTANT),
+        (IN_TIME, SEXTANT),
+    ):
         ratios = [a / b for a, b in zip(seconds[over], seconds[under], strict=True)]
         name = f"{over} / {under}"
         print(f"{name:<64}{statistics.median(ratios):>8.3f}{min(ratios):>9.3f}{max(ratios):>9.3f}")

@@ -27,8 +27,8 @@ import pandas as pd
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.evaluation_cost import synthetic_manifest, synthetic_rows
 from benchmarks.serving import free_port, server
+from benchmarks.synthetic_rows import synthetic_manifest, synthetic_rows
 from sextant.contracts.events import Prediction, Target
 from sextant.contracts.model_bundle import REFERENCE, Manifest, file_sha256, publish
 
