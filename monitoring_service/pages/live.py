@@ -36,6 +36,7 @@ class FeatureRow:
     method: str
     score: str
     threshold: str
+    effect: str
     drifted: bool | None
     quality: str
     bad_quality: bool
@@ -168,6 +169,7 @@ def _features(evaluation: Evaluation, history: Sequence[WindowEvaluation]) -> li
             method=column.method,
             score=number(column.value),
             threshold=_threshold(evaluation, column),
+            effect=" · ".join(filter(None, (column.effect.in_words() if column.effect else "", column.reason))),
             drifted=column.detected,
             quality=_quality(evaluation.quality.get(column.column)),
             bad_quality=column.column in bad,

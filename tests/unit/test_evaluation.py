@@ -7,7 +7,7 @@ import pytest
 from sextant.contracts.schema import Feature, FeatureSchema
 from sextant.evaluation.drift.calibration import Calibration, calibrate
 from sextant.evaluation.drift.scorers import scorer_of
-from sextant.evaluation.evaluate import Evaluation
+from sextant.evaluation.evaluate import Evaluation, evaluate
 from sextant.evaluation.performance.measures import measure_performance
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
@@ -230,3 +230,29 @@ def test_the_package_knows_no_service_and_no_store() -> None:
     sources = "".join(path.read_text() for path in Path("sextant/evaluation").rglob("*.py"))
     for forbidden in ("monitoring_service", "batch_flows", "pymongo", "event_store", "datetime.now", "time.time"):
         assert forbidden not in sources
+
+
+def test_drift_below_the_smallest_effect_of_interest_is_shown_and_not_detected(
+    trips: Reference, thresholds: Calibration
+) -> None:
+    def judged(smallest: float | None) -> Verdict | None:
+        features = tuple(
+            feature.model_copy(update={"smallest_effect": smallest})
+            if feature.name == "trip_distance"
+            else feature
+            for feature in trips.manifest.feature_schema.features
+        )
+        schema = FeatureSchema(features=features)
+        manifest = trips.manifest.model_copy(update={"feature_schema": schema})
+        reference = Reference.prepare(manifest, trips.frame)
+        moved = make_trips(2_000, seed=5).assign(trip_distance=lambda rows: rows["trip_distance"] + 1.0)
+        return evaluate(reference, reference.conform(moved), thresholds).verdict("drift", column="trip_distance")
+
+    without, small, large = (judged(smallest) for smallest in (None, 0.5, 2.0))
+    assert without is not None
+    assert small is not None
+    assert large is not None
+    assert (without.detected, small.detected, large.detected) == (True, True, False)
+    assert large.threshold_ratio == without.threshold_ratio > 1.0
+    assert large.reason == "smaller than the smallest effect of interest, 2"
+    assert large.as_dict()["effect"]["smallest"] == 2.0

@@ -51,7 +51,7 @@ def live(value: str, _: Path) -> str:
         badges=[Badge(value, "bad")],
         facts=[(value, value)],
         has_rows=True,
-        features=[FeatureRow(value, value, value, value, True, value, True, sparkline([0.5, 1.5]))],
+        features=[FeatureRow(value, value, value, value, value, True, value, True, sparkline([0.5, 1.5]))],
         verdicts=[(value, Badge(value, "bad"))],
         performance=PerformanceSection(value, chart, [MeasureRow(value, value, value)]),
         segments=[SegmentRow(value, value, value, value, value, [(value, Badge(value, "good"))])],
