@@ -5,7 +5,7 @@ A bundle with event times brought what its thresholds are made of, so that they 
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
@@ -43,11 +43,20 @@ class Calibrator:
         }
 
     def run(self) -> None:
-        """Take each step that is due; cheap when there is none."""
-        for name, step in self._steps.items():
-            for monitor in self._monitors:
-                if monitor.monitored.lacks(name):
-                    self._take(name, step, monitor)
+        """Take each step that is due; cheap when there is none.
+
+        Bundles that brought what thresholds are made of come first: the others would keep them waiting.
+        """
+        monitors = list(self._monitors)
+        at_once = [monitor for monitor in monitors if monitor.monitored.reference.nulls is not None]
+        for some in (at_once, [monitor for monitor in monitors if monitor not in at_once]):
+            for name, step in self._steps.items():
+                self._take_all(name, step, some)
+
+    def _take_all(self, name: str, step: Step, monitors: Iterable[ModelMonitor]) -> None:
+        for monitor in monitors:
+            if monitor.monitored.lacks(name):
+                self._take(name, step, monitor)
 
     def _take(self, name: str, step: Step, monitor: ModelMonitor) -> None:
         monitored, began = monitor.monitored, time.perf_counter()

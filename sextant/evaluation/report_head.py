@@ -49,11 +49,12 @@ def _drift(evaluation: Evaluation) -> str:
             f"{column.value:.3g}",
             "none" if column.threshold is None else f"{column.threshold:.3g}",
             judgement(column),
+            column.effect.in_words() if column.effect else "",
             column.method,
         )
         for column in columns
     ]
-    return _table(("Column", "Drift score", "Threshold", "Verdict", "Method"), rows)
+    return _table(("Column", "Drift score", "Threshold", "Verdict", "How much", "Method"), rows)
 
 
 def _segments(evaluation: Evaluation) -> str:

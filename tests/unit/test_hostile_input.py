@@ -29,7 +29,7 @@ from monitoring_service.pages.live import (
 from prediction_service.metrics import Metrics
 from sextant.evaluation.evaluate import Evaluation, SegmentRows
 from sextant.evaluation.report_head import with_head
-from sextant.evaluation.verdict import Verdict
+from sextant.evaluation.verdict import Effect, Verdict
 from sextant.infrastructure.logs import _to_json
 from sextant.pages.charts import line_chart, sparkline
 from tests.compared_versions import manifest, regression
@@ -51,6 +51,7 @@ def live(value: str, _: Path) -> str:
         badges=[Badge(value, "bad")],
         facts=[(value, value)],
         has_rows=True,
+        notes=[(value, value)],
         features=[FeatureRow(value, value, value, value, value, True, value, True, sparkline([0.5, 1.5]))],
         verdicts=[(value, Badge(value, "bad"))],
         performance=PerformanceSection(value, chart, [MeasureRow(value, value, value)]),
@@ -101,7 +102,7 @@ def drift_head(value: str, _: Path) -> str:
         labelled_rows=1,
         calibrated=True,
         verdicts=[
-            Verdict("drift", 1.0, 0.5, 2.0, True, column=value, method=value),
+            Verdict("drift", 1.0, 0.5, 2.0, True, column=value, method=value, effect=Effect(0.1, 0.2, 0.1, value)),
             Verdict("fairness_gap", segment=value, reason=value),
         ],
         measures={"": {}, value: {}},

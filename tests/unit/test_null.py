@@ -63,7 +63,7 @@ def test_below_the_smallest_size_it_grows_as_sampling_noise_does() -> None:
         (3, "provisional", "provisional: the reference spans 3 days, 7 are needed to rely on the stated rate"),
         (6, "provisional", "provisional: the reference spans 6 days, 7 are needed to rely on the stated rate"),
         (7, "time", "hold for consecutive rows: the reference spans 7 days"),
-        (3_650, "time", "hold for consecutive rows: the reference spans 3650 days"),
+        (3_650, "time", "hold for consecutive rows: the reference spans 3,650 days"),
     ],
 )
 def test_the_days_of_the_reference_say_what_its_thresholds_are_worth(days: int, order: str, words: str) -> None:

@@ -135,6 +135,18 @@ def test_rows_without_a_time_and_rows_of_unknown_hours_are_counted_on_page_json_
     assert harness.samples()["sextant_window_unsupported_rows", ""] == 50
 
 
+def test_thresholds_that_came_with_a_bundle_wait_for_no_other_models_calibration(tmp_path: Path) -> None:
+    publish_timed_trips(tmp_path / "models", days=8, rows=400)
+    publish_trips(tmp_path / "models", name="another", rows=300)
+    harness = Harness(load_settings(data_dir=tmp_path), FakeStore())
+    cache = CalibrationCache(tmp_path / "calibration")
+    calibrator = Calibrator(harness.service.monitors, cache, false_alarm_rate=0.01, stop=threading.Event())
+    with pytest.raises(AssertionError, match="resampled"):  # when the turn is the other one's
+        calibrator.run()
+    monitored = harness.monitor().monitored
+    assert not any(monitored.lacks(name) for name in ("calibration", "estimator", "multivariate_calibration"))
+
+
 def test_where_every_row_is_compared_nothing_is_said_of_it(reference: Reference) -> None:
     assert list(judged(reference, timed_trips(1, rows=200, seed=7)).notes) == ["Thresholds"]
 

@@ -19,7 +19,7 @@ def order_of(nulls: Nulls | None) -> Order:
 
 def in_words(order: Order, days: int) -> str:
     """What a person is told of thresholds from a reference of so many days."""
-    spans = f"the reference spans {days} day{'' if days == 1 else 's'}"
+    spans = f"the reference spans {days:,} day{'' if days == 1 else 's'}"
     return {
         "time": f"hold for consecutive rows: {spans}",
         "provisional": f"provisional: {spans}, {FEWEST_DAYS_TO_RELY_ON} are needed to rely on the stated rate",
