@@ -67,9 +67,15 @@ def test_midnight_lies_between_eleven_at_night_and_one_in_the_morning() -> None:
 
 
 def test_an_hour_with_fewer_than_twenty_rows_near_it_is_not_supported() -> None:
-    reference = Hours.of(bins((NOON, 20)))
+    reference = Hours.of(bins((NOON, 20), (SATURDAY_NOON, 19), (THREE, 3_000)))
     window = np.array([NOON, 13, THREE, SATURDAY_NOON, NO_TIME], dtype=np.int16)
-    assert reference.supported(window).tolist() == [True, False, False, False, True]
+    assert reference.supported(window).tolist() == [True, False, True, False, True]
+
+
+def test_of_a_small_reference_a_hundredth_of_its_rows_is_enough() -> None:
+    reference = Hours.of(bins((NOON, 5), (THREE, 295)))
+    window = np.array([NOON, SATURDAY_NOON], dtype=np.int16)
+    assert reference.supported(window).tolist() == [True, False]
 
 
 def test_rows_without_a_time_or_of_unsupported_hours_call_for_all_rows_alike() -> None:

@@ -19,7 +19,7 @@ NO_TIME = -1
 """The bin of a row whose time is not known."""
 
 SMOOTHING_HOURS = 1.5
-SUPPORT = 20.0
+SUPPORT, SUPPORT_SHARE = 20.0, 0.01
 """An hour with fewer reference rows near it is not judged: there is nothing to compare with."""
 
 LATEST = np.timedelta64(26, "h")
@@ -67,9 +67,14 @@ class Hours:
         """Of the rows with these bins."""
         return cls(bins, KERNEL @ counted(bins))
 
+    @property
+    def _needed(self) -> float:
+        """Of a small reference less is asked: its noise is in its thresholds."""
+        return min(SUPPORT, SUPPORT_SHARE * len(self.bins))
+
     def supported(self, bins: Bins) -> NDArray[np.bool_]:
         """Which rows of a window have reference rows to be compared with; one without a time has all of them."""
-        supported: NDArray[np.bool_] = np.append(self.support >= SUPPORT, True)[bins]
+        supported: NDArray[np.bool_] = np.append(self.support >= self._needed, True)[bins]
         return supported
 
     def weights(self, bins: Bins) -> Weights:
@@ -78,7 +83,7 @@ class Hours:
         A window row whose time is not known, or that has no reference of its hour, calls for all rows alike.
         """
         window = counted(bins)
-        known = self.support >= SUPPORT
+        known = self.support >= self._needed
         share = np.divide(window, self.support, out=np.zeros(BINS), where=known)
         by_bin = np.append(share @ KERNEL, 0.0)  # the last is that of rows without a time
         alike = len(bins) - window[known].sum()
