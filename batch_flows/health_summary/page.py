@@ -154,7 +154,14 @@ def _drift(health: Health) -> Table:
     any_report = any(model.reports for model in health.models)
     otherwise = "No drift report found drift." if any_report else "No drift report ends in this window."
     columns = ("Model", "From", "To", "Reports", "Drifted columns", "Look")
-    return Table("Drift episodes", columns, rows, otherwise, "Drift reports in a row that found drift.")
+    told = ["Drift reports in a row that found drift.", *map(_thresholds, health.models)]
+    return Table("Drift episodes", columns, rows, otherwise, " ".join(filter(None, told)))
+
+
+def _thresholds(model: ModelWeek) -> str:
+    """For which rows a model's newest report says that its thresholds hold."""
+    known = [report.thresholds_hold for report in model.reports if report.thresholds_hold]
+    return f"Thresholds of {model.model}: {known[-1]}." if known else ""
 
 
 def _slowest(health: Health) -> Table:

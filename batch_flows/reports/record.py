@@ -73,6 +73,14 @@ class ReportRecord(BaseModel):
         return None if found is None else found is True
 
     @property
+    def thresholds_hold(self) -> str:
+        """For which rows its thresholds hold, in words; empty where it does not say."""
+        match self.metrics.get("thresholds"):
+            case {"hold": str(words)}:
+                return words
+        return ""
+
+    @property
     def drifted_columns(self) -> list[str]:
         """The columns that drifted."""
         columns = self._columns().items()

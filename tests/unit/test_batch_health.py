@@ -15,6 +15,7 @@ from batch_flows.health_summary.facts import (
     drift_reports,
     slowest_hours,
 )
+from batch_flows.health_summary.page import tables
 from batch_flows.health_summary.steps import MOST_PARTS
 from batch_flows.health_summary.summary import record_of, sentence, status
 from batch_flows.reports.record import read_records
@@ -62,6 +63,14 @@ def test_reports_outside_of_the_window_and_of_other_flows_do_not_count() -> None
 def test_a_report_of_another_form_is_counted_and_left_out(broken: dict[str, Any]) -> None:
     records, unreadable = read_records([report(12, True) | broken, report(13, True)])
     assert (len(records), len(unreadable)) == (1, 1)
+
+
+def test_the_page_says_for_which_rows_the_newest_report_says_that_thresholds_hold() -> None:
+    hold = "hold for consecutive rows: the reference spans 21 days"
+    timed = {"dataset_drift": False, "thresholds": {"order": "time", "hold": hold}}
+    models = [week(report(12, False), report(14, False, metrics=timed)), week(report(12, True), model="iris")]
+    (drift,) = (table for table in tables(Health(WINDOW, models)) if table.title == "Drift episodes")
+    assert drift.remark == f"Drift reports in a row that found drift. Thresholds of taxi: {hold}."
 
 
 def test_latency_is_the_mean_over_predictions_and_coverage_over_rows() -> None:

@@ -228,6 +228,7 @@ def test_a_started_service_becomes_ready_calibrates_and_stops(settings: Settings
     try:
         assert _soon(lambda: client.get("/readyz").status_code == 200)
         assert _soon(lambda: client.get("/readyz").json["calibrated"] == {"taxi": True})
+        assert client.get("/readyz").json["thresholds"] == {"taxi": "valid for randomly ordered rows only"}
     finally:
         service.stop()
     tasks = {"refill", "calibration", "evaluation", "multivariate evaluation"}
