@@ -23,7 +23,7 @@ from sextant.evaluation.evaluate import evaluate
 from sextant.evaluation.frames import to_frame
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.report import render
-from sextant.evaluation.verdicts import in_words
+from sextant.evaluation.verdict_words import in_words
 from sextant.infrastructure.event_store import EventStore
 from sextant.infrastructure.settings import load_settings
 

@@ -107,7 +107,7 @@ class DriftSummary:
 
     def status(self) -> dict[str, str]:
         """The verdicts in a few words, and whether they are good, bad or none, for a list of reports."""
-        from sextant.evaluation.verdicts import alarms
+        from sextant.evaluation.verdict_words import alarms
 
         if found := alarms(self.evaluation.verdicts):
             return {"text": "; ".join(kind.title.lower() for kind, _ in found), "kind": "bad"}
@@ -130,7 +130,8 @@ class DriftSummary:
 
     def _verdicts(self) -> dict[str, str]:
         """A fact for each kind of verdict beside dataset drift: what is detected, or what it says of the model."""
-        from sextant.evaluation.verdicts import DATASET_DRIFT, KINDS, in_words
+        from sextant.evaluation.verdict_words import in_words
+        from sextant.evaluation.verdicts import DATASET_DRIFT, KINDS
 
         facts = {}
         for kind in KINDS:

@@ -13,7 +13,8 @@ from sextant.evaluation.performance.estimation import ALL_ROWS, ESTIMATED
 from sextant.evaluation.performance.measures import HEADLINE
 from sextant.evaluation.quality import DATA_QUALITY, ColumnQuality
 from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict
-from sextant.evaluation.verdicts import BY_NAME, DATASET_DRIFT, KINDS, alarms, in_words
+from sextant.evaluation.verdict_words import alarms, in_words
+from sextant.evaluation.verdicts import BY_NAME, DATASET_DRIFT, KINDS
 from sextant.pages.charts import Chart, Points, Sparkline, line_chart, sparkline
 from sextant.pages.words import age, duration, number, pace
 

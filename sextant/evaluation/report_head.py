@@ -12,7 +12,8 @@ from sextant.evaluation.drift.column import DRIFT
 from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.performance.estimation import ESTIMATED
 from sextant.evaluation.performance.measures import HEADLINE
-from sextant.evaluation.verdicts import KINDS, judgement
+from sextant.evaluation.verdict_words import judgement
+from sextant.evaluation.verdicts import KINDS
 
 STYLE = """
 .sextant{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:1.5rem auto;padding:0 1.5rem;color:#1f2937}

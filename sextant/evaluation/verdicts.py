@@ -22,7 +22,7 @@ from sextant.evaluation.performance.error_growth import (
 )
 from sextant.evaluation.performance.fairness import FAIRNESS_GAP
 from sextant.evaluation.quality import DATA_QUALITY, judge_quality
-from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict, any_of, detected
+from sextant.evaluation.verdict import NOT_CALIBRATED, Verdict, any_of
 
 DATASET_DRIFT, SEGMENT_DRIFT = "dataset_drift", "segment_drift"
 NO_ESTIMATOR = "there is no estimator of the errors yet"
@@ -232,34 +232,3 @@ BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 def judge(case: Case) -> tuple[Verdict, ...]:
     """Every verdict on a window, in the table's order; what cannot be judged says why."""
     return tuple(case.root_of(verdict) for kind in KINDS if kind.judge is not None for verdict in kind.judge(case))
-
-
-def alarms(verdicts: Iterable[Verdict]) -> list[tuple[Kind, list[Verdict]]]:
-    """What is detected, by kind in the table's order, the furthest first; without kinds that another sums up."""
-    found = detected(verdicts)
-    by_kind = ((kind, [v for v in found if v.name == kind.name]) for kind in KINDS if not kind.summed_up_by)
-    return [(kind, ours) for kind, ours in by_kind if ours]
-
-
-def judgement(verdict: Verdict) -> str:
-    """A verdict in a word or two, with the columns that it sums up."""
-    if verdict.detected is None:
-        return "no verdict"
-    kind, causes = BY_NAME[verdict.name], ", ".join(cause.subject for cause in detected(verdict.causes))
-    return kind.no if not verdict.detected else f"{kind.yes}: {causes}" if causes else kind.yes
-
-
-def in_words(verdict: Verdict) -> str:
-    """A verdict's value beside its threshold or the reference's value, as people read it; or why there is none."""
-    if verdict.value is None:
-        return f"not judged: {verdict.reason}"
-    form = {"score": ".3g", "ratio": "+,.1%", "share": ".1%"}[BY_NAME[verdict.name].unit]
-    text = f"{verdict.value:{form}}"
-    if verdict.detected is None:
-        return f"{text} ({verdict.reason})"
-    if verdict.threshold is not None:
-        side = "within" if (verdict.threshold_ratio or 0.0) <= 1.0 else "beyond"
-        much = f"; {verdict.effect.in_words()}" if verdict.effect else ""
-        much += f" ({verdict.reason})" if verdict.reason else ""
-        return f"{text}, {side} the threshold of {verdict.threshold:{form}}{much}"
-    return judgement(verdict) if verdict.reference is None else f"{text} (reference {verdict.reference:{form}})"

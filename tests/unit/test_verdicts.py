@@ -18,7 +18,8 @@ from sextant.evaluation.evaluate import Evaluation
 from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.reference import Reference
 from sextant.evaluation.verdict import NOT_CALIBRATED, Effect, Verdict, any_of, as_dicts, detected, furthest
-from sextant.evaluation.verdicts import BY_NAME, KINDS, Kind, alarms, in_words, judgement
+from sextant.evaluation.verdict_words import alarms, in_words, judgement
+from sextant.evaluation.verdicts import BY_NAME, KINDS, Kind
 from tests.bundles import evaluated, make_manifest
 
 P_VALUES = {"distance": ("numerical", "ks"), "zone": ("categorical", "chisquare")}
