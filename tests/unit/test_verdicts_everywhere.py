@@ -49,7 +49,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
         multivariate_calibration=ColumnThresholds(METHOD, 2_000, (100,), (0.05,)),
         estimator=PerformanceEstimator.fit(reference),
     )
-    trips = harder_when_longer(make_trips(600, seed=5, distance_factor=2.0)).assign(DOLocationID="nowhere")
+    trips = harder_when_longer(make_trips(600, seed=5, distance_factor=1.5)).assign(DOLocationID="nowhere")
     trips["target"] += trips["payment_type"].map({"1": 30.0, "2": 300.0, "3": 30.0})
     predictions = predictions_from(trips)
     harness.post(body_of(predictions, targets_from(trips, predictions)))
