@@ -66,16 +66,22 @@ class Collected:
         """The moments by size."""
         sizes = [size for size, scores in self.scores.items() if len(scores) >= LARGEST_SHARE]
         scores = [np.array(self.scores[size]) for size in sizes]
+        independent = [
+            max(min(float(days), self.independent[size], float(len(each))), 2.0)
+            for size, each in zip(sizes, scores, strict=True)
+        ]
         return Null(
             rows=tuple(float(np.mean(self.told_by[size])) for size in sizes),
             means=tuple(float(each.mean()) for each in scores),
-            deviations=tuple(float(each.std(ddof=1)) for each in scores),
+            deviations=tuple(map(_deviation, scores, independent)),
             skewnesses=tuple(_skewness(each) for each in scores),
-            independent=tuple(
-                max(min(float(days), self.independent[size], float(len(each))), 2.0)
-                for size, each in zip(sizes, scores, strict=True)
-            ),
+            independent=tuple(independent),
         )
+
+
+def _deviation(scores: NDArray[np.float64], independent: float) -> float:
+    """Of all scores that there could be: around their own mean, so few independent ones spread less than that."""
+    return float(scores.std() * (independent / (independent - 1.0)) ** 0.5)
 
 
 def _skewness(scores: NDArray[np.float64]) -> float:

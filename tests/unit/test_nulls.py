@@ -13,7 +13,7 @@ from sextant.evaluation import nulls as nulls_module
 from sextant.evaluation.drift.calibration import Calibration, calibrate
 from sextant.evaluation.evaluate import Evaluation, evaluate
 from sextant.evaluation.in_time.null import Nulls
-from sextant.evaluation.nulls import measure_nulls
+from sextant.evaluation.nulls import Collected, measure_nulls
 from sextant.evaluation.performance.estimation import PerformanceEstimator
 from sextant.evaluation.reference import Reference
 
@@ -178,3 +178,13 @@ def test_what_was_measured_is_kept_with_every_test(reference: Reference) -> None
     assert again == reference.nulls
     older = orjson.loads(reference.nulls.to_json()) | {"recipe": 0}
     assert Nulls.from_json(orjson.dumps(older)) is None
+
+
+def test_overlapping_blocks_of_few_days_spread_no_less_than_the_days_do() -> None:
+    days = [1.0, 2.0, 4.0, 3.0, 5.0]
+    apart, overlapping = (
+        Collected({100: days * copies}, {100: [100.0] * 5 * copies}, {100: 20.0}).null(days=5)
+        for copies in (1, 20)
+    )
+    assert overlapping.deviations == pytest.approx([np.std(days, ddof=1)])
+    assert overlapping.threshold(100, RATE) == pytest.approx(apart.threshold(100, RATE), rel=1e-6)
