@@ -64,7 +64,7 @@ class Files:
 def nannyml_counts(python: str, folder: Path) -> Iterator[Count]:
     """What NannyML says of the windows in the folder."""
     script = Path(__file__).with_name("nannyml_chunks.py")
-    subprocess.run([python, "-P", str(script), str(folder)], check=True)
+    subprocess.run([python, "-P", str(script), str(folder)], check=True, stdout=subprocess.DEVNULL)
     for trial, files in json.loads((folder / "alarms.json").read_text()).items():
         about = json.loads((folder / trial / "about.json").read_text())
         for size, arms in about["windows"].items():
