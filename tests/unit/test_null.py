@@ -100,7 +100,9 @@ def test_scores_by_another_recipe_are_not_used() -> None:
     assert Nulls.from_json(None) is None
 
 
-@pytest.mark.parametrize("text", [b"", b"{", orjson.dumps({"recipe": RECIPE}), b'{"recipe": 1, "tests": [{}]}'])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", orjson.dumps({"recipe": RECIPE}), orjson.dumps({"recipe": RECIPE, "tests": [{}]})]
+)
 def test_a_file_that_cannot_be_read_is_an_error_and_no_crash(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         Nulls.from_json(text)
