@@ -41,7 +41,7 @@ NOTHING_TO_ACCEPT = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED, errno.
 READERS = 4
 """Threads for GET requests."""
 
-AT_ONCE = 4
+AT_ONCE = 32
 """Requests that a worker with one thread answers before it looks after its clients again."""
 
 STATUSES = {LimitRequestLine: 414, LimitRequestHeaders: 431, ExpectationFailed: 417}
