@@ -22,7 +22,7 @@ MULTIVARIATE_SIZES = (200, 700, 2_000)
 LARGEST_SHARE = 5
 """No block is larger than a fifth of the rows."""
 
-BLOCKS, BLOCKS_OF_SLOW_TESTS = 80, 16
+BLOCKS, BLOCKS_OF_SLOW_TESTS = 80, 24
 """Blocks at each size, where there are rows enough; more would overlap more, and tell hardly more."""
 
 Progress = Callable[[str, int, int], None]

@@ -27,6 +27,7 @@ REFERENCE_ROWS, WINDOW_ROWS = 5_000, 2_000
 """More rows than these are not compared, so that the cost is bounded: about 80 ms with ten features."""
 
 FOLDS = 3
+BINS = 200
 GRID_POINTS = 4
 SMALLEST_SEVERITY = 0.0025  # for a reference whose rows are all alike: half a percent of other rows
 BATCHES, BATCH = 4, 25  # resamples at each size; progress is told, and may stop it, once a batch
@@ -112,18 +113,33 @@ def separability(reference: Matrix, window: Matrix, weights: Weights | None = No
     rows = np.vstack([reference, window])
     ours = np.repeat([False, True], [len(reference), len(window)])
     fold = np.concatenate([_folds(len(reference)), _folds(len(window))])
-    if weights is None:
-        weights = np.ones(len(reference))
-    weights = np.concatenate([weights / weights.mean(), np.ones(len(window))])
+    if weights is not None:
+        rows = _binned(rows)
+        weights = np.concatenate([weights / weights.mean(), np.ones(len(window))])
     return float(np.mean([_fold_auc(rows, ours, weights, fold == number) for number in range(FOLDS)]))
 
 
-def _fold_auc(rows: Matrix, ours: Mask, weights: Weights, held_out: Mask) -> float:
+def _binned(rows: Matrix) -> Matrix:
+    """Numbers by their place among at most 200 quantiles, as trees see them.
+
+    Where rows have weights, scikit-learn's own bins take six times as long as its trees.
+    """
+    shares = np.linspace(0.0, 1.0, BINS)
+    binned = np.full(rows.shape, np.nan)
+    for at, column in enumerate(rows.T):
+        known = ~np.isnan(column)
+        if known.any():
+            edges = np.unique(np.quantile(column[known], shares))
+            binned[known, at] = np.searchsorted(edges, column[known])
+    return binned
+
+
+def _fold_auc(rows: Matrix, ours: Mask, weights: Weights | None, held_out: Mask) -> float:
     known = rows[~held_out]
     known = np.where(np.isnan(known).all(axis=0), 0.0, known)  # scikit-learn cannot bin a column without values
-    trees = _trees().fit(known, ours[~held_out], weights[~held_out])
-    scores = trees.decision_function(rows[held_out])
-    return float(roc_auc_score(ours[held_out], scores, sample_weight=weights[held_out]))
+    learned, judged = (None, None) if weights is None else (weights[~held_out], weights[held_out])
+    trees = _trees().fit(known, ours[~held_out], learned)
+    return float(roc_auc_score(ours[held_out], trees.decision_function(rows[held_out]), sample_weight=judged))
 
 
 def _trees() -> HistGradientBoostingClassifier:

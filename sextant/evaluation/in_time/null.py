@@ -11,7 +11,7 @@ from scipy import special
 
 from sextant.evaluation.verdict import Verdict
 
-RECIPE = 2
+RECIPE = 3
 """Counts the changes to how blocks are scored: scores of another recipe are not used."""
 
 FEWEST_DAYS, FEWEST_DAYS_TO_RELY_ON = 3, 7
