@@ -31,6 +31,7 @@ EMPTY_WITH_REASON = {
     r"\bmongodb_": NO_EXPORTER,
     r"sextant_evaluation_errors_total|sextant_rejected_values_total": NOTHING_WRONG,
     r'errors:rate5m\{version=""\}': NOTHING_WRONG,
+    r"concept_drift|estimated_degradation": "not judged where rows lie outside of what the estimator has seen",
     r"deriv\(sextant_outbox_bytes": "says when a growing outbox is full, and this one does not grow",
 }
 """Expressions and selectors that may find nothing here, by a pattern, and why."""
