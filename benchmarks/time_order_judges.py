@@ -68,13 +68,13 @@ class Sextant:
     together: Thresholds | None
 
     @classmethod
-    def in_time(cls, trial: Trial) -> Self:
+    def in_time(cls, trial: Trial, rate: float) -> Self:
         """With the thresholds that come with the bundle."""
         nulls = Nulls.from_json(measure_nulls(trial.manifest, trial.dense, trial.reference_positions))
         reference = Reference.prepare(trial.manifest, reference_rows(trial), nulls)
-        none = Calibration(RATE, {}, {})
+        none = Calibration(rate, {}, {})
         null = nulls.of((MULTIVARIATE_DRIFT, "", "")) if nulls else None
-        together = InTime(METHOD, null, RATE) if null else None
+        together = InTime(METHOD, null, rate) if null else None
         return cls(
             reference, PerformanceEstimator.fit(reference), DomainClassifier(reference), none, none, together
         )
