@@ -9,8 +9,6 @@ import numpy as np
 import orjson
 from scipy import special
 
-from sextant.evaluation.verdict import Verdict
-
 RECIPE = 3
 """Counts the changes to how blocks are scored: scores of another recipe are not used."""
 
@@ -68,11 +66,6 @@ def little_known(independent: float, rate: float) -> float:
 
 Key = tuple[str, str, str]
 """A test: the kind of verdict, its column and its segment."""
-
-
-def key_of(verdict: Verdict) -> Key:
-    """The test whose outcome a verdict is."""
-    return verdict.name, verdict.column, verdict.segment
 
 
 @dataclass(frozen=True)
